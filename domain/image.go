@@ -104,3 +104,24 @@ func fileRune(r rune) rune {
 	}
 	return '_'
 }
+
+// ImageInfo is what a registry tells about an image.
+type ImageInfo struct {
+	Reference  string // in full, with registry and tag or digest
+	Digest     string // of the manifest for Platform, "sha256:..."
+	Platform   string // such as "linux/amd64"
+	Size       int64  // bytes of all layers, compressed
+	Layers     int
+	Entrypoint []string // Entrypoint and Cmd joined
+	Env        []string // "KEY=value"
+	Ports      []string // exposed ports such as "80/tcp"
+	Labels     map[string]string
+}
+
+// CatalogueImage is an image that administrators recommend.
+type CatalogueImage struct {
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	Reference   string `json:"reference"`
+	Description string `json:"description"`
+}
