@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -22,7 +23,7 @@ import (
 
 // Config says how to reach a cluster. Either TokenID and Secret, or Username and Password are needed.
 type Config struct {
-	Endpoints []string // base URLs of its nodes, such as https://host:8006; tried in this order, the one that works is kept
+	Endpoints []string // base URLs of its nodes, such as https://host:8006; tried in this order, the one that works is kept; http only on loopback
 	TokenID   string   // user@realm!name
 	Secret    string
 	Username  string // user@realm, for ticket login
@@ -63,6 +64,9 @@ func New(cfg Config) (*Client, error) {
 			bad("endpoints", "must be URLs such as https://host:8006")
 			continue
 		}
+		if u.Scheme == "http" && !loopback(u.Hostname()) {
+			bad("endpoints", "must use https, as the credentials go with every request")
+		}
 		endpoints = append(endpoints, u)
 	}
 	if len(cfg.Endpoints) == 0 {
@@ -96,6 +100,11 @@ func New(cfg Config) (*Client, error) {
 		api: goproxmox.NewClient(base, goproxmox.WithHTTPClient(client), goproxmox.WithUserAgent("berth"),
 			goproxmox.WithLogger(&goproxmox.LeveledLogger{})),
 	}, nil
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 func caPool(pem []byte) (*x509.CertPool, bool) {

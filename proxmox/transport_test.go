@@ -246,6 +246,7 @@ func TestConfigIsChecked(t *testing.T) {
 	for name, cfg := range map[string]proxmox.Config{
 		"no endpoint":    {TokenID: tokenID, Secret: secret},
 		"odd endpoint":   {Endpoints: []string{"pve1:8006"}, TokenID: tokenID, Secret: secret},
+		"plain http":     {Endpoints: []string{"http://pve1:8006"}, TokenID: tokenID, Secret: secret},
 		"no credentials": {Endpoints: []string{"https://pve1:8006"}},
 		"both":           {Endpoints: []string{"https://pve1:8006"}, TokenID: tokenID, Secret: secret, Username: "u@pve", Password: "x"},
 		"no token name":  {Endpoints: []string{"https://pve1:8006"}, TokenID: "u@pve", Secret: secret},
