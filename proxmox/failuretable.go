@@ -78,7 +78,8 @@ var failures = []Failure{
 		Words: "The registry limits how often images may be pulled. Try again in some minutes or use a mirror.",
 		match: re(`skopeo copy`), log: re(`toomanyrequests|429`)},
 	{Name: "pull refused", Kind: domain.Permanent, Reaction: Fail,
-		Words: "The registry does not have this image for this node, or refuses it. Check name, tag and access; the task's log has the registry's words.",
+		Words: "The registry does not have this image for this node, or refuses it. Check name, tag and access; the task's log " +
+			"has the registry's words.",
 		match: re(`skopeo copy`),
 		log:   re(`manifest unknown|name unknown|unauthorized|denied|no image found in (manifest list|image index)|authentication required`)},
 	{Name: "pull failed for now", Kind: domain.Transient, Reaction: RetrySame, RetryAfter: 15 * time.Second,
@@ -202,7 +203,8 @@ var failures = []Failure{
 		Words:    "The resource is locked. Try again.",
 		statuses: []int{423}},
 	{Name: "certificate not trusted", Kind: domain.Permanent, Reaction: Fail,
-		Words:    "The endpoint's certificate is not signed by a known CA or names another host. Give the cluster's CA (/etc/pve/pve-root-ca.pem).",
+		Words: "The endpoint's certificate is not signed by a known CA or names another host. " +
+			"Give the cluster's CA (/etc/pve/pve-root-ca.pem).",
 		statuses: []int{unanswered}, match: re(`x509: |failed to verify certificate`)},
 	{Name: rowAPIUnreachable, Kind: domain.Unavailable, Reaction: RetrySame, RetryAfter: 10 * time.Second,
 		Words:    "No endpoint of the cluster answers. Check its addresses and the network.",
