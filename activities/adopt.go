@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"berth/domain"
 	"berth/proxmox"
@@ -23,10 +24,11 @@ func (p *Proxmox) Adopt(ctx context.Context, in domain.OperationInput) (domain.R
 	if owner, marked := proxmox.MarkerOf(now); marked && owner != t.ID {
 		return domain.Released{}, domain.Errorf(domain.Conflict, "CT %d is Berth's already, as container %s", t.Placement.VMID, owner)
 	}
-	if len(now.Nets) == 0 {
-		return domain.Released{}, domain.Errorf(domain.Permanent, "CT %d has no network interface", t.Placement.VMID)
+	nic, ok := now.Nets[0]
+	if !ok {
+		return domain.Released{}, domain.Errorf(domain.Permanent, "CT %d has no network interface net0", t.Placement.VMID)
 	}
-	t.MAC = now.Nets[0].MAC
+	t.MAC = nic.MAC
 	address, err := t.address(ctx)
 	if err != nil {
 		return domain.Released{}, err
@@ -56,7 +58,7 @@ func (p *Proxmox) keep(ctx context.Context, t target, now proxmox.CTConfig, addr
 		}
 		if err := tx.ModifyContainer(ctx, t.ID, func(c *domain.Container) error {
 			c.Address, c.MAC, c.Unmanaged = address, t.MAC, !t.site.Contains(address)
-			c.Spec.Cores, c.Spec.MemoryMiB, c.Spec.SwapMiB, c.Spec.DiskGiB = now.Cores, now.MemoryMiB, now.SwapMiB, now.DiskGiB
+			c.Spec.Cores, c.Spec.MemoryMiB, c.Spec.SwapMiB, c.Spec.DiskGiB = now.Cores, now.Memory, now.Swap, int(math.Ceil(now.Rootfs.GiB))
 			c.Power, c.WantPower = domain.PowerStopped, domain.PowerStopped
 			if running {
 				c.Power, c.WantPower = domain.PowerRunning, domain.PowerRunning
@@ -75,7 +77,7 @@ func (p *Proxmox) keep(ctx context.Context, t target, now proxmox.CTConfig, addr
 func (p *Proxmox) mark(ctx context.Context, t target, now proxmox.CTConfig, tags []string, description string) error {
 	return p.change(ctx, t, func(ctx context.Context) error {
 		return t.pve.Configure(ctx, t.node.Name, t.Placement.VMID,
-			proxmox.ConfigChange{Tags: &tags, Description: &description, Digest: now.Digest})
+			proxmox.ConfigChange{Tags: tags, Description: &description, Digest: now.Digest})
 	})
 }
 
