@@ -68,6 +68,13 @@ func TestMarker(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
+	own := proxmox.CTConfig{Tags: proxmox.Tags("a1", "web"), Description: proxmox.Described("a1", "note")}
+	if tags, text := proxmox.Unmarked(own); !slices.Equal(tags, []string{"web"}) || text != "note" {
+		t.Errorf("unmarked: %v %q", tags, text)
+	}
+	if !proxmox.HasMarker(proxmox.CTConfig{Description: proxmox.Description("a1", "r/a:1", "ann")}, "a1") {
+		t.Error("description without marker")
+	}
 	if id, ok := proxmox.MarkerOfTags([]string{"berth", "berth-a1"}); !ok || id != "a1" {
 		t.Error("tags of a resource not read")
 	}
