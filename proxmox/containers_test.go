@@ -39,7 +39,7 @@ func TestConfigIsTyped(t *testing.T) {
 		t.Fatal(err)
 	}
 	net := got.Nets[0]
-	if got.Memory != 128 || !got.OnBoot || !slices.Equal(got.Env, []string{"PATH=/bin", "A=b"}) || got.Entrypoint != "/bin/sh -c 'x'" ||
+	if got.MemoryMiB != 128 || got.DiskGiB != 4 || !got.OnBoot || !slices.Equal(got.Env, []string{"PATH=/bin", "A=b"}) || got.Entrypoint != "/bin/sh -c 'x'" ||
 		got.Rootfs.GiB != 4 || got.Rootfs.Storage != "ctdir" || net.Bridge != "vmbr9" || net.VLAN != 7 || net.HostManaged == nil ||
 		!*net.HostManaged || got.Digest != "d1" || string(got.Raw["cpulimit"]) != `"0.5"` || strings.HasSuffix(got.Description, "\n") {
 		t.Errorf("got %+v", got)

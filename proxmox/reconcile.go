@@ -14,7 +14,7 @@ type CreateState string
 // The states.
 const (
 	CreateAbsent   CreateState = "absent"        // nothing is there; the same VMID can be used again
-	CreateRunning  CreateState = "running"       // our task still works on it: wait for Ref
+	CreateRunning  CreateState = "running"       // our task still works on it: wait for Task
 	CreateDone     CreateState = "created"       // the CT is there and carries our marker
 	CreateForeign  CreateState = "foreign"       // the VMID belongs to somebody else: take another one, touch nothing
 	CreateLeftover CreateState = "leftover-lock" // its task died: quarantine the VMID
@@ -23,7 +23,7 @@ const (
 // CreateOutcome is a state and what it was concluded from.
 type CreateOutcome struct {
 	State  CreateState
-	Ref    TaskRef // with CreateRunning: the task
+	Task   TaskRef // with CreateRunning: the task
 	Failed error   // with CreateAbsent: why our task failed, when it is known to have run
 }
 
@@ -67,7 +67,7 @@ func (c *Client) lookAtCreate(ctx context.Context, node string, vmid int, id str
 	ours, others := c.createsOf(tasks, since)
 	switch {
 	case ours != nil && ours.Running:
-		return CreateOutcome{State: CreateRunning, Ref: ours.Ref}, nil
+		return CreateOutcome{State: CreateRunning, Task: ours.Ref}, nil
 	case missing:
 		return c.absentOrForeign(ctx, node, vmid, id, ours)
 	case ct.Lock != "create" && HasMarker(ct, id):
@@ -135,7 +135,7 @@ func (c *Client) stillLocked(ctx context.Context, node string, vmid int, id stri
 	}
 	for _, t := range active {
 		if t.Type == "vzcreate" && c.mine(t) {
-			return CreateOutcome{State: CreateRunning, Ref: t.Ref}, nil
+			return CreateOutcome{State: CreateRunning, Task: t.Ref}, nil
 		}
 	}
 	if len(active) > 0 {

@@ -54,7 +54,7 @@ func TestReconcileCreate(t *testing.T) {
 			if (err != nil || tc.kind != domain.Internal) && !domain.Is(err, tc.kind) {
 				t.Fatal(err)
 			}
-			if got.State != tc.want || (got.State == proxmox.CreateRunning) != (got.Ref == ref) || (got.Failed != nil) != tc.failed {
+			if got.State != tc.want || (got.State == proxmox.CreateRunning) != (got.Task == ref) || (got.Failed != nil) != tc.failed {
 				t.Errorf("got %+v", got)
 			}
 			if settled := !cfg.Now().Before(start.Add(10 * time.Second)); tc.kind == domain.Internal && settled != tc.settles {
