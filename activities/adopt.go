@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"berth/domain"
 	"berth/proxmox"
@@ -58,7 +57,7 @@ func (p *Proxmox) keep(ctx context.Context, t target, now proxmox.CTConfig, addr
 		}
 		if err := tx.ModifyContainer(ctx, t.ID, func(c *domain.Container) error {
 			c.Address, c.MAC, c.Unmanaged = address, t.MAC, !t.site.Contains(address)
-			c.Spec.Cores, c.Spec.MemoryMiB, c.Spec.SwapMiB, c.Spec.DiskGiB = now.Cores, now.Memory, now.Swap, int(math.Ceil(now.Rootfs.GiB))
+			c.Spec.Cores, c.Spec.MemoryMiB, c.Spec.SwapMiB, c.Spec.DiskGiB = now.Cores, now.MemoryMiB, now.SwapMiB, now.DiskGiB
 			c.Power, c.WantPower = domain.PowerStopped, domain.PowerStopped
 			if running {
 				c.Power, c.WantPower = domain.PowerRunning, domain.PowerRunning
@@ -77,7 +76,7 @@ func (p *Proxmox) keep(ctx context.Context, t target, now proxmox.CTConfig, addr
 func (p *Proxmox) mark(ctx context.Context, t target, now proxmox.CTConfig, tags []string, description string) error {
 	return p.change(ctx, t, func(ctx context.Context) error {
 		return t.pve.Configure(ctx, t.node.Name, t.Placement.VMID,
-			proxmox.ConfigChange{Tags: tags, Description: &description, Digest: now.Digest})
+			proxmox.ConfigChange{Tags: &tags, Description: &description, Digest: now.Digest})
 	})
 }
 

@@ -44,12 +44,12 @@ func (p *Proxmox) settle(ctx context.Context, in domain.OperationInput, t target
 		return false, err
 	}
 	switch found.State {
-	case proxmox.Created:
+	case proxmox.CreateDone:
 		return true, nil
 	case proxmox.CreateRunning:
-		return true, p.follow(ctx, in, t, "create", found.Ref)
-	case proxmox.LeftoverLocked:
-		return false, &proxmox.LeftoverLock{Node: t.node.Name, VMID: t.Placement.VMID, Lock: "create"}
+		return true, p.follow(ctx, in, t, "create", found.Task)
+	case proxmox.CreateLeftover:
+		return false, &proxmox.LeftoverError{Node: t.node.Name, VMID: t.Placement.VMID, Lock: "create"}
 	}
 	return false, nil // absent, or somebody else's: the call itself tells which
 }
@@ -61,7 +61,7 @@ func createSpec(t target, volume string) proxmox.CreateSpec {
 		Net:          proxmox.Net{Name: "eth0", Bridge: t.node.Bridge, MAC: t.MAC, IP: "dhcp"},
 		Searchdomain: t.site.Domain,
 		Tags:         proxmox.Tags(t.ID),
-		Description:  proxmox.Described(t.ID, "Berth made it from "+t.Spec.Image+" for "+t.Owner+"."),
+		Description:  proxmox.Description(t.ID, t.Spec.Image, t.Owner),
 		OnBoot:       true,
 		Nesting:      true, // systemd needs it in unprivileged containers, and a token may set it
 	}

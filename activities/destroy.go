@@ -64,16 +64,16 @@ func (p *Proxmox) endCreate(ctx context.Context, in domain.OperationInput, t tar
 	}
 	switch found.State {
 	case proxmox.CreateRunning:
-		if err := t.pve.StopTask(ctx, found.Ref); err != nil {
+		if err := t.pve.StopTask(ctx, found.Task); err != nil {
 			return false, err
 		}
-		if err := p.follow(ctx, in, t, "destroy", found.Ref); err != nil {
+		if err := p.follow(ctx, in, t, "destroy", found.Task); err != nil {
 			p.journal().add(ctx, in, "destroy", info, "The create that was still at work was stopped.")
 		}
 		return p.endCreate(ctx, in, t)
-	case proxmox.LeftoverLocked:
-		return false, &proxmox.LeftoverLock{Node: t.node.Name, VMID: t.Placement.VMID, Lock: "create"}
-	case proxmox.Absent, proxmox.Foreign:
+	case proxmox.CreateLeftover:
+		return false, &proxmox.LeftoverError{Node: t.node.Name, VMID: t.Placement.VMID, Lock: "create"}
+	case proxmox.CreateAbsent, proxmox.CreateForeign:
 		return true, nil
 	}
 	return false, nil

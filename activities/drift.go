@@ -164,8 +164,8 @@ func edited(c domain.Container, now proxmox.CTConfig) []string {
 		edits = append(edits, "Berth's marker is gone from tags or description")
 	}
 	differs("hostname", now.Hostname, c.Name)
-	differs("memory", now.Memory, c.Spec.MemoryMiB)
-	differs("swap", now.Swap, c.Spec.SwapMiB)
+	differs("memory", now.MemoryMiB, c.Spec.MemoryMiB)
+	differs("swap", now.SwapMiB, c.Spec.SwapMiB)
 	differs("cores", now.Cores, c.Spec.Cores)
 	if nic, ok := now.Nets[0]; !ok || !domain.SameMAC(nic.MAC, c.MAC) {
 		edits = append(edits, "the MAC address of net0 is "+nic.MAC+", should be "+c.MAC)

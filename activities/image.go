@@ -105,7 +105,7 @@ func (p *Proxmox) hasVolume(ctx context.Context, t target, volume string) (bool,
 		return false, p.guard(ctx, t, err)
 	}
 	for _, v := range content {
-		if v.ID == volume {
+		if v.VolID == volume {
 			return true, nil
 		}
 	}

@@ -78,7 +78,7 @@ func survey(ctx context.Context, pve *proxmox.Client) (store.ClusterObservation,
 		if status, err = pve.ClusterStatus(ctx); err == nil {
 			var resources []proxmox.Resource
 			if resources, err = pve.Resources(ctx); err == nil {
-				seen := store.ClusterObservation{State: domain.ClusterReady, PVE: version.String(), Quorate: status.Quorate, Seen: true}
+				seen := store.ClusterObservation{State: domain.ClusterReady, PVE: version.Release, Quorate: status.Quorate, Seen: true}
 				if !status.Quorate {
 					seen.State, seen.Message = domain.ClusterNoQuorum, "The cluster has no quorum: nothing can be changed until enough nodes are back."
 				}
