@@ -51,34 +51,35 @@ func prepareNamespace(ctx context.Context, s settings.Settings) error {
 	if err != nil {
 		return fmt.Errorf("register namespace %s: %w", s.Namespace, err)
 	}
-	if err := poll(ctx, func() error { return addSearchAttributes(ctx, c, s) }); err != nil {
-		return fmt.Errorf("register search attributes: %w", err)
-	}
-	query := make([]string, len(s.SearchAttributes))
-	for i, name := range s.SearchAttributes {
-		query[i] = name + " = 'none'"
-	}
-	err = poll(ctx, func() error {
-		_, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-			PageSize: 1, Query: strings.Join(query, " AND "),
-		})
+	added := false
+	err = poll(ctx, func() (err error) {
+		added, err = addSearchAttributes(ctx, c, s)
 		return err
 	})
 	if err != nil {
+		return fmt.Errorf("register search attributes: %w", err)
+	}
+	if err := awaitSearchAttributes(ctx, c, s.SearchAttributes); err != nil {
 		return fmt.Errorf("wait for the search attributes: %w", err)
+	}
+	if added {
+		// The frontend has them now, as the query showed. The history service, which cannot be asked, reads namespaces
+		// at the same pace: two rounds on, it has them too.
+		return pause(ctx, 2*namespaceRefresh)
 	}
 	return nil
 }
 
-func addSearchAttributes(ctx context.Context, c client.Client, s settings.Settings) error {
+// addSearchAttributes registers those that are missing and says whether there were any.
+func addSearchAttributes(ctx context.Context, c client.Client, s settings.Settings) (added bool, err error) {
 	if len(s.SearchAttributes) == 0 {
-		return nil
+		return false, nil
 	}
 	known, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{
 		Namespace: s.Namespace,
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	missing := map[string]enumspb.IndexedValueType{}
 	for _, name := range s.SearchAttributes {
@@ -87,12 +88,37 @@ func addSearchAttributes(ctx context.Context, c client.Client, s settings.Settin
 		}
 	}
 	if len(missing) == 0 {
-		return nil
+		return false, nil
 	}
 	_, err = c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
 		Namespace: s.Namespace, SearchAttributes: missing,
 	})
-	return err
+	return err == nil, err
+}
+
+// awaitSearchAttributes returns once the frontend accepts a query by every one of names.
+func awaitSearchAttributes(ctx context.Context, c client.Client, names []string) error {
+	query := make([]string, len(names))
+	for i, name := range names {
+		query[i] = name + " = 'none'"
+	}
+	return poll(ctx, func() error {
+		_, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+			PageSize: 1, Query: strings.Join(query, " AND "),
+		})
+		return err
+	})
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
 // poll repeats try until it succeeds or ctx ends. A server that starts answers in many ways (unavailable, namespace not

@@ -22,6 +22,8 @@ import (
 const (
 	loopback    = "127.0.0.1"
 	clusterName = "active" // the name every Temporal development server uses
+	// How often each service reads the namespaces again; the default of 2 s would be most of a first start.
+	namespaceRefresh = 500 * time.Millisecond
 )
 
 // newServer describes a whole cluster in one process: the frontend on the address asked for, the three inner services
@@ -116,6 +118,7 @@ func tuning() dynamicconfig.StaticClient {
 		// Partitions spread one queue over hosts; with a single host they only add forwarding between them.
 		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():  1,
 		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
+		dynamicconfig.NamespaceCacheRefreshInterval.Key():       namespaceRefresh,
 		// The default of 10 list calls a second starves a UI and a worker that share one namespace.
 		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 100,
 		// A fleet's cache of 128,000 histories would outgrow a small machine long before it helps.

@@ -35,7 +35,7 @@ func openSQLite(ctx context.Context, folder string) (storage, error) {
 		return storage{}, err
 	}
 	file := filepath.Join(folder, "temporal.db")
-	if err := prepareSQLite(ctx, file); err != nil {
+	if err := errors.Join(createPrivate(file), prepareSQLite(ctx, file)); err != nil {
 		release()
 		return storage{}, err
 	}
@@ -65,6 +65,16 @@ func lockFolder(folder string) (release func(), err error) {
 		return nil, fmt.Errorf("lock the data folder: %w", err)
 	}
 	return func() { _ = file.Close() }, nil
+}
+
+// createPrivate makes an empty file that only its owner reads: histories hold what workflows were given. SQLite gives
+// the files beside it the same mode.
+func createPrivate(name string) error {
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("create the database: %w", err)
+	}
+	return file.Close()
 }
 
 // prepareSQLite lays the schema out in one transaction, so that a process killed meanwhile leaves an empty database and
