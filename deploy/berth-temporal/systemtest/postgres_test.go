@@ -24,7 +24,12 @@ func startPostgres(t *testing.T) string {
 		t.Fatal("PostgreSQL is not installed: run scripts/install-packages test")
 	}
 	programs := found[len(found)-1]
-	folder := t.TempDir()
+	// Not t.TempDir, which lies in a folder that only we may enter.
+	folder, err := os.MkdirTemp("", "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	attributes := &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT}
 	if os.Getuid() == 0 { // PostgreSQL refuses to run as root
 		attributes.Credential = postgresAccount(t)

@@ -39,7 +39,7 @@ var attributeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
 
 // PostgresKey is the environment variable read in place of --postgres, because a command line, and the password in it,
 // is readable by every user of the machine.
-const PostgresKey = "BERTH_TEMPORAL_POSTGRES"
+const PostgresKey = "TEMPORAL_POSTGRES"
 
 // Parse reads command line arguments (without the program's name) and the environment through getenv. Usage and
 // complaints of the flag package go to usage; the error is flag.ErrHelp when help was asked for.
