@@ -24,8 +24,7 @@ func startPostgres(t *testing.T) string {
 		t.Fatal("PostgreSQL is not installed: run scripts/install-packages test")
 	}
 	programs := found[len(found)-1]
-	// Not t.TempDir, which lies in a folder that only we may enter.
-	folder, err := os.MkdirTemp("", "postgres")
+	folder, err := os.MkdirTemp("", "postgres") //nolint:usetesting // t.TempDir lies in a folder that only we may enter
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -129,18 +129,22 @@ func (s Settings) Validate() error {
 	return errors.Join(broken...)
 }
 
-// FreePorts finds n TCP ports nobody listens on at address. They are not reserved: a caller that loses one to another
+// FreePorts finds n TCP ports nobody listens on at host. They are not reserved: a caller that loses one to another
 // process fails to bind it and starts over.
-func FreePorts(address string, n int) ([]int, error) {
+func FreePorts(host string, n int) ([]int, error) {
 	ports := make([]int, 0, n)
 	for range n {
-		listener, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
+		listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 		if err != nil {
-			return nil, fmt.Errorf("find a free port on %s: %w", address, err)
+			return nil, fmt.Errorf("find a free port on %s: %w", host, err)
 		}
 		// Held until all are found, so that the same port is not handed out twice.
 		defer func() { _ = listener.Close() }()
-		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)
+		address, err := netip.ParseAddrPort(listener.Addr().String())
+		if err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		ports = append(ports, int(address.Port()))
 	}
 	return ports, nil
 }
