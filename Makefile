@@ -17,9 +17,12 @@ PLAIN := CGO_ENABLED=0 GOFLAGS=-trimpath
 E2E_TIMEOUT ?= 25m
 E2E_FULL_TIMEOUT ?= 8h
 
+##@ Targets
+
 .PHONY: help
-help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help: ## List them
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Build and run
 
@@ -70,7 +73,7 @@ lint: tools ## Check style, layers, determinism of workflows and shell scripts
 	$(PLAIN) $(TOOLS)/golangci-lint run ./...
 	cd deploy/berth-temporal && $(PLAIN) $(TOOLS)/golangci-lint run -c $(CURDIR)/.golangci.yml ./...
 	if [[ -d workflows ]]; then $(PLAIN) $(TOOLS)/workflowcheck $(if $(wildcard workflows/workflowcheck.yaml),-config workflows/workflowcheck.yaml) ./workflows/...; fi
-	for script in scripts/* .ci/run; do bash -n "$$script"; done
+	for script in scripts/* .ci/run deploy/make-certificate; do bash -n "$$script"; done
 
 .PHONY: verify
 verify: generate ## Fail when generated code, formatting or go.mod differ from what is committed
