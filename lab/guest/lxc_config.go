@@ -12,7 +12,10 @@ import (
 
 // check refuses what would break out of a line of LXC's configuration, or what LXC would misread.
 func (s Spec) check() error {
-	fields := slices.Concat(s.Entrypoint, []string{s.Hostname, s.WorkingDir, s.Nameserver, s.Searchdomain, s.Volume})
+	fields := []string{s.Hostname, s.WorkingDir, s.Nameserver, s.Searchdomain}
+	if slices.ContainsFunc(s.Entrypoint, func(arg string) bool { return strings.ContainsRune(arg, 0) }) {
+		return domain.Errorf(domain.Invalid, "the entrypoint contains a zero byte")
+	}
 	for _, env := range s.Env {
 		if name, _, ok := strings.Cut(env, "="); !ok || name == "" {
 			return domain.Errorf(domain.Invalid, "an environment entry has no name or no value")
