@@ -34,6 +34,7 @@ type tree struct {
 	shift int   // added to every owner
 	size  int64 // bytes the volume holds
 	used  int64
+	image bool            // layers of an image: names that begin with .wh. hide what lower layers hold
 	made  map[string]bool // what the layer at hand wrote; an opaque whiteout spares it
 }
 
@@ -79,9 +80,9 @@ func (t *tree) entry(h *tar.Header, content io.Reader) error {
 	}
 	base := path.Base(name)
 	switch {
-	case base == opaque:
+	case t.image && base == opaque:
 		return t.clear(dir)
-	case strings.HasPrefix(base, whiteout):
+	case t.image && strings.HasPrefix(base, whiteout):
 		return t.root.RemoveAll(path.Join(dir, strings.TrimPrefix(base, whiteout)))
 	}
 	return t.write(path.Join(dir, base), h, content)

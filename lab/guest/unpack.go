@@ -28,7 +28,7 @@ func unpack(ctx context.Context, volume, from string, size int64, shift int, log
 		return nil, fmt.Errorf("open volume: %w", err)
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	t := &tree{root: root, shift: shift, size: size}
+	t := &tree{root: root, shift: shift, size: size, image: a.image != nil}
 	if err := t.empty(); err != nil {
 		return nil, err
 	}
