@@ -4,18 +4,13 @@ package network
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"berth/domain"
 )
@@ -24,9 +19,8 @@ import (
 var labRange = netip.MustParsePrefix("198.18.0.0/15")
 
 const (
-	namespaces = "/run/netns" // where iproute2 keeps named namespaces
-	maxLink    = 15           // IFNAMSIZ less its zero byte
-	hostPort   = "hostlink"   // the bridge's end of the veth pair to the host
+	maxLink  = 15         // IFNAMSIZ less its zero byte
+	hostPort = "hostlink" // the bridge's end of the veth pair to the host
 )
 
 var goodName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,40}$`)
@@ -109,7 +103,9 @@ func sum(s string) uint32 {
 func (n *Network) Name() string { return n.cfg.Name }
 
 // Path is the file that stands for the namespace, as nsenter takes it.
-func (n *Network) Path() string { return filepath.Join(namespaces, n.cfg.Name) }
+func (n *Network) Path() string { return n.namespace().path() }
+
+func (n *Network) namespace() namespace { return namespace(n.cfg.Name) }
 
 // Bridge is the name of the bridge inside the namespace.
 func (n *Network) Bridge() string { return n.cfg.Bridge }
@@ -123,7 +119,7 @@ func (n *Network) Host() netip.Addr { return n.cfg.Host }
 // Command makes a command that runs inside the namespace. It goes through nsenter and not `ip netns exec`, because that
 // mounts a fresh /sys and so hides the host's cgroups.
 func (n *Network) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + n.Path(), "--", name}, args...)...)
+	return n.namespace().command(ctx, name, args...)
 }
 
 // Up makes the network, or completes what a run before left of it. It fails with domain.Conflict when the host already
@@ -132,7 +128,7 @@ func (n *Network) Up(ctx context.Context) error {
 	if err := n.free(); err != nil {
 		return err
 	}
-	if err := n.makeNamespace(ctx); err != nil {
+	if err := n.namespace().make(ctx); err != nil {
 		return err
 	}
 	return n.makeLinks(ctx)
@@ -161,22 +157,6 @@ func (n *Network) free() error {
 		}
 	}
 	return nil
-}
-
-// makeNamespace makes the namespace unless it is there. A name without a namespace behind it is left by a reboot.
-func (n *Network) makeNamespace(ctx context.Context) error {
-	var fs unix.Statfs_t
-	switch err := unix.Statfs(n.Path(), &fs); {
-	case err == nil && fs.Type == unix.NSFS_MAGIC:
-		return nil
-	case err == nil:
-		if err := os.Remove(n.Path()); err != nil {
-			return fmt.Errorf("remove the stale name of the namespace: %w", err)
-		}
-	case !errors.Is(err, unix.ENOENT):
-		return fmt.Errorf("look at %s: %w", n.Path(), err)
-	}
-	return run(exec.CommandContext(ctx, "ip", "netns", "add", n.cfg.Name))
 }
 
 // makeLinks brings the namespace's links to what they should be, in three calls of ip.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +16,17 @@ import (
 	"berth/domain"
 	"berth/lab/network"
 )
+
+// host is whatever a server can run on: a network's gateway or a machine.
+type host interface {
+	Command(ctx context.Context, name string, args ...string) *exec.Cmd
+	Address() netip.Addr
+}
+
+// gateway is a network taken as the machine that its bridge is.
+type gateway struct{ *network.Network }
+
+func (g gateway) Address() netip.Addr { return g.Gateway().Addr() }
 
 func up(t *testing.T, name, gateway string) *network.Network {
 	t.Helper()
@@ -34,7 +46,7 @@ func up(t *testing.T, name, gateway string) *network.Network {
 }
 
 // serve runs busybox's web server inside the namespace and returns when the host gets an answer from it.
-func serve(t *testing.T, n *network.Network, text string) string {
+func serve(t *testing.T, n host, text string) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "index.html"), []byte(text), 0o644); err != nil {
@@ -49,7 +61,7 @@ func serve(t *testing.T, n *network.Network, text string) string {
 		_ = cmd.Wait()
 	})
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
-		if got := get(t, n.Gateway().Addr()); got != "" {
+		if got := get(t, n.Address()); got != "" {
 			return got
 		}
 	}
@@ -72,10 +84,10 @@ func get(t *testing.T, addr netip.Addr) string {
 
 func TestTwoLabsSideBySide(t *testing.T) {
 	a, b := up(t, "berth-nettest-a", "198.18.201.1/24"), up(t, "berth-nettest-b", "198.18.202.1/24")
-	if got := serve(t, a, "lab a"); got != "lab a" {
+	if got := serve(t, gateway{a}, "lab a"); got != "lab a" {
 		t.Errorf("lab a answers %q", got)
 	}
-	if got := serve(t, b, "lab b"); got != "lab b" {
+	if got := serve(t, gateway{b}, "lab b"); got != "lab b" {
 		t.Errorf("lab b answers %q", got)
 	}
 	if a.Host() != netip.MustParseAddr("198.18.201.254") {
@@ -91,14 +103,14 @@ func TestUpCompletesWhatAKilledRunLeft(t *testing.T) {
 	if err := n.Up(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := serve(t, n, "again"); got != "again" {
+	if got := serve(t, gateway{n}, "again"); got != "again" {
 		t.Errorf("after a second Up the answer is %q", got)
 	}
 }
 
 func TestDownRemovesEverything(t *testing.T) {
 	n := up(t, "berth-nettest-d", "198.18.204.1/24")
-	serve(t, n, "soon gone") // a server that nobody stops
+	serve(t, gateway{n}, "soon gone") // a server that nobody stops
 	for range 2 {
 		if err := n.Down(t.Context()); err != nil {
 			t.Fatal(err)
@@ -114,6 +126,40 @@ func TestDownRemovesEverything(t *testing.T) {
 	for _, l := range links {
 		if addrs, _ := l.Addrs(); strings.Contains(fmt.Sprint(addrs), "198.18.204.") {
 			t.Errorf("link %s is still there", l.Name)
+		}
+	}
+}
+
+func TestMachines(t *testing.T) {
+	n := up(t, "berth-nettest-g", "198.18.206.1/24")
+	var machines []*network.Machine
+	for i, name := range []string{"edge1", "edge2"} {
+		address := netip.AddrFrom4([4]byte{198, 18, 206, byte(2 + i)})
+		for range 2 { // the second time it is there already
+			m, err := n.Attach(t.Context(), name, address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			machines = append(machines[:i], m)
+		}
+		if got := serve(t, machines[i], name); got != name {
+			t.Errorf("%s answers %q", name, got)
+		}
+	}
+	for _, address := range []string{"198.18.206.1", "198.18.206.254", "198.18.206.255", "198.18.207.5"} {
+		if _, err := n.Attach(t.Context(), "x", netip.MustParseAddr(address)); !domain.Is(err, domain.Invalid) {
+			t.Errorf("a machine at %s gives %v, want it refused", address, err)
+		}
+	}
+	if err := machines[0].Remove(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := n.Down(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, m := range machines {
+		if _, err := os.Stat(m.Path()); !os.IsNotExist(err) {
+			t.Errorf("%s is still there: %v", m.Path(), err)
 		}
 	}
 }
