@@ -67,16 +67,15 @@ func (r *LXC) useLease(spec Spec, result string) (err error) {
 	if spec.Nameserver != "" || said["dns"] == "" {
 		return nil
 	}
-	root, err := os.OpenRoot(spec.Volume)
+	t, err := openTree(spec.Volume, spec.shift(), unlimited)
 	if err != nil {
 		return fmt.Errorf("write the guest's resolv.conf: %w", err)
 	}
-	defer func() { err = errors.Join(err, root.Close()) }()
+	defer func() { err = errors.Join(err, t.Close()) }()
 	search := spec.Searchdomain
 	if search == "" {
 		search = said["domain"]
 	}
-	t := &tree{root: root, shift: spec.shift(), size: 1 << 62, made: map[string]bool{}}
 	if err := t.put("etc/resolv.conf", resolvConf(strings.Fields(said["dns"]), search)); err != nil {
 		return fmt.Errorf("write the guest's resolv.conf: %w", err)
 	}

@@ -213,3 +213,15 @@ func TestManyGuestsAtOnce(t *testing.T) {
 	all.Wait()
 	t.Logf("%d guests unpacked, started and leased in %s", many, time.Since(began))
 }
+
+func TestGuestEndsWithItsNetwork(t *testing.T) {
+	l := newLab(t, "berth-gt-orphan", 221)
+	spec, _ := l.tiny(t, 28)
+	check(t, l.runtime.Start(t.Context(), spec, t.Logf))
+	check(t, l.runtime.Lease(t.Context(), spec.VMID, "eth0", t.Logf))
+	check(t, l.network.Down(t.Context())) // as the next run does after this one was killed
+	wait(t, 5*time.Second, "the guest to end", func() bool {
+		status, err := l.runtime.Status(t.Context(), spec.VMID)
+		return err == nil && !status.Running
+	})
+}

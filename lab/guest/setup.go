@@ -4,21 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"math"
 	"path"
 	"strings"
 )
 
+// unlimited is the size of a volume when no more than a few small files are written: no reason to refuse a start.
+const unlimited = math.MaxInt64
+
 // setUp writes into a guest's root file system what it must know of itself, as Proxmox VE does before each start. It returns
 // the interfaces with a fixed address that the guest itself will not set up.
 func setUp(s Spec) (byLXC []NIC, err error) {
-	root, err := os.OpenRoot(s.Volume)
+	t, err := openTree(s.Volume, s.shift(), unlimited)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, root.Close()) }()
-	// It counts nothing: the few files are no reason to refuse a start.
-	t := &tree{root: root, shift: s.shift(), size: 1 << 62, made: map[string]bool{}}
+	defer func() { err = errors.Join(err, t.Close()) }()
 	for _, dir := range []string{"dev", "proc", "sys", "etc"} { // LXC mounts over them, but images may lack them
 		if _, err := t.folder(dir); err != nil {
 			return nil, fmt.Errorf("make /%s: %w", dir, err)
@@ -103,21 +104,21 @@ func (t *tree) put(name, content string) error {
 	if err != nil {
 		return err
 	}
-	at := path.Join(dir, path.Base(name))
-	if old, err := t.root.Lstat(at); err == nil && old.Mode().IsRegular() && old.Size() == int64(len(content)) {
-		if raw, err := t.root.ReadFile(at); err == nil && string(raw) == content {
+	base := path.Base(name)
+	if old, err := dir.root.Lstat(base); err == nil && old.Mode().IsRegular() && old.Size() == int64(len(content)) {
+		if raw, err := dir.root.ReadFile(base); err == nil && string(raw) == content {
 			return nil
 		}
 	}
-	fresh := at + ".berth"
-	if err := t.root.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	fresh := base + ".berth"
+	if err := dir.root.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := t.root.WriteFile(fresh, []byte(content), 0o644); err != nil {
+	if err := dir.root.WriteFile(fresh, []byte(content), 0o644); err != nil {
 		return err
 	}
-	if err := t.root.Lchown(fresh, t.shift, t.shift); err != nil {
+	if err := dir.root.Lchown(fresh, t.shift, t.shift); err != nil {
 		return err
 	}
-	return t.root.Rename(fresh, at)
+	return dir.root.Rename(fresh, base)
 }

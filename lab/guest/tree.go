@@ -22,23 +22,36 @@ const (
 	opaque   = ".wh..wh..opq"
 )
 
-const (
-	blockSize = 4096 // what the smallest file or folder takes on the usual file systems
-	maxLinks  = 40   // symbolic links followed in one path, as the kernel does
-)
+const blockSize = 4096 // what the smallest file or folder takes on the usual file systems
 
 // tree writes a root file system into a folder. Everything goes through os.Root, so that no entry of a hostile archive
 // can reach outside, whatever its names and links say.
 type tree struct {
-	root  *os.Root
-	shift int   // added to every owner
-	size  int64 // bytes the volume holds
-	used  int64
-	image bool            // layers of an image: names that begin with .wh. hide what lower layers hold
-	made  map[string]bool // what the layer at hand wrote; an opaque whiteout spares it
+	root   *os.Root
+	places places
+	shift  int   // added to every owner
+	size   int64 // bytes the volume holds
+	used   int64
+	image  bool            // layers of an image: names that begin with .wh. hide what lower layers hold
+	made   map[string]bool // what the layer at hand wrote; an opaque whiteout spares it
 }
 
-var errFull = errors.New("No space left on device (os error 28)")
+// openTree opens a folder as the root file system of a guest whose ids begin at shift.
+func openTree(dir string, shift int, size int64) (*tree, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open volume: %w", err)
+	}
+	return &tree{root: root, shift: shift, size: size, made: map[string]bool{}}, nil
+}
+
+// Close lets go of the folder.
+func (t *tree) Close() error {
+	t.places.forget()
+	return t.root.Close()
+}
+
+var errFull = errors.New("No space left on device (os error 28)") //nolint:staticcheck // the words of Proxmox VE's tool
 
 // apply writes one layer over what is there.
 func (t *tree) apply(ctx context.Context, open layer) (err error) {
@@ -71,69 +84,76 @@ func (t *tree) entry(h *tar.Header, content io.Reader) error {
 	if name == ".." || strings.HasPrefix(name, "../") || strings.ContainsRune(h.Name, 0) {
 		return domain.Errorf(domain.Permanent, "the name leads out of the root file system")
 	}
-	if name == "." {
-		return t.own(".", h)
-	}
 	dir, err := t.folder(path.Dir(name))
 	if err != nil {
 		return err
 	}
 	base := path.Base(name)
 	switch {
+	case base == ".":
+		return t.own(dir, ".", h)
 	case t.image && base == opaque:
 		return t.clear(dir)
 	case t.image && strings.HasPrefix(base, whiteout):
-		return t.root.RemoveAll(path.Join(dir, strings.TrimPrefix(base, whiteout)))
+		return t.remove(dir, strings.TrimPrefix(base, whiteout))
 	}
-	return t.write(path.Join(dir, base), h, content)
-}
-
-// write makes one entry at a path whose folder is resolved.
-func (t *tree) write(at string, h *tar.Header, content io.Reader) error {
-	if err := t.makeWay(at, h.Typeflag == tar.TypeDir); err != nil {
-		return err
-	}
-	t.made[at] = true
+	t.made[path.Join(dir.at, base)] = true
 	if err := t.take(blockSize); err != nil {
 		return err
 	}
+	err = t.write(dir, base, h, content)
+	if errors.Is(err, fs.ErrExist) { // nothing was read of content yet
+		if err := t.remove(dir, base); err != nil {
+			return err
+		}
+		// remove may have closed the folder
+		if dir, err = t.folder(path.Dir(name)); err == nil {
+			err = t.write(dir, base, h, content)
+		}
+	}
+	return err
+}
+
+// write makes one entry in an open folder. It fails with fs.ErrExist when something else has its name; only a folder over
+// a folder keeps what is there.
+func (t *tree) write(dir *place, base string, h *tar.Header, content io.Reader) error {
 	switch h.Typeflag {
 	case tar.TypeDir:
-		if err := t.root.Mkdir(at, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
+		if err := dir.root.Mkdir(base, 0o755); err != nil {
+			info, failed := dir.root.Lstat(base)
+			if failed != nil || !info.IsDir() {
+				return err
+			}
 		}
-		return t.own(at, h)
+		return t.own(dir, base, h)
 	case tar.TypeReg, '\x00': // a zero byte means a file in tars of before 1988
-		return t.file(at, h, content)
+		return t.file(dir, base, h, content)
 	case tar.TypeSymlink:
-		if err := t.root.Symlink(h.Linkname, at); err != nil {
+		if err := dir.root.Symlink(h.Linkname, base); err != nil {
 			return err
 		}
-		return t.root.Lchown(at, h.Uid+t.shift, h.Gid+t.shift)
+		return dir.root.Lchown(base, h.Uid+t.shift, h.Gid+t.shift)
 	case tar.TypeLink:
-		return t.link(at, h)
+		return t.link(path.Join(dir.at, base), h)
 	case tar.TypeFifo:
-		return t.fifo(at, h)
+		return t.fifo(dir, base, h)
 	case tar.TypeChar, tar.TypeBlock:
 		return nil // a guest gets its devices from LXC, and may not bring others
 	}
 	return domain.Errorf(domain.Permanent, "entries of type %q are not supported", h.Typeflag)
 }
 
-func (t *tree) file(at string, h *tar.Header, content io.Reader) (err error) {
-	// Counted before it is written, and in whole blocks, as the file system will.
-	if err := t.take(blocks(h.Size)); err != nil {
-		return err
-	}
-	f, err := t.root.OpenFile(at, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+func (t *tree) file(dir *place, base string, h *tar.Header, content io.Reader) (err error) {
+	f, err := dir.root.OpenFile(base, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := io.Copy(f, content); err != nil {
+	// Counted before it is written, and in whole blocks, as the file system will.
+	if err := errors.Join(t.take(blocks(h.Size)), t.check(h)); err != nil {
 		return err
 	}
-	if err := t.check(h); err != nil {
+	if _, err := io.Copy(f, content); err != nil {
 		return err
 	}
 	if err := f.Chown(h.Uid+t.shift, h.Gid+t.shift); err != nil {
@@ -152,30 +172,30 @@ func (t *tree) link(at string, h *tar.Header) error {
 	if err != nil {
 		return err
 	}
-	return t.root.Link(path.Join(dir, path.Base(target)), at)
+	return t.root.Link(path.Join(dir.at, path.Base(target)), at)
 }
 
-func (t *tree) fifo(at string, h *tar.Header) (err error) {
-	dir, err := t.root.Open(path.Dir(at))
+func (t *tree) fifo(dir *place, base string, h *tar.Header) (err error) {
+	open, err := dir.root.Open(".")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, dir.Close()) }()
-	if err := unix.Mkfifoat(int(dir.Fd()), path.Base(at), 0o600); err != nil {
+	defer func() { err = errors.Join(err, open.Close()) }()
+	if err := unix.Mkfifoat(int(open.Fd()), base, 0o600); err != nil {
 		return fmt.Errorf("mkfifo: %w", err)
 	}
-	return t.own(at, h)
+	return t.own(dir, base, h)
 }
 
 // own gives an entry its owner and mode.
-func (t *tree) own(at string, h *tar.Header) error {
+func (t *tree) own(dir *place, base string, h *tar.Header) error {
 	if err := t.check(h); err != nil {
 		return err
 	}
-	if err := t.root.Lchown(at, h.Uid+t.shift, h.Gid+t.shift); err != nil {
+	if err := dir.root.Lchown(base, h.Uid+t.shift, h.Gid+t.shift); err != nil {
 		return err
 	}
-	return t.root.Chmod(at, h.FileInfo().Mode())
+	return dir.root.Chmod(base, h.FileInfo().Mode())
 }
 
 // check refuses owners that the guest's map of ids does not hold.
@@ -187,10 +207,10 @@ func (t *tree) check(h *tar.Header) error {
 	return nil
 }
 
-// makeWay removes what stands where an entry is to go. A folder over a folder keeps what is in it.
-func (t *tree) makeWay(at string, folder bool) error {
-	info, err := t.root.Lstat(at)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && folder && info.IsDir() {
+// remove takes an entry away, with all that is in it. One that does not exist is no error.
+func (t *tree) remove(dir *place, base string) error {
+	info, err := dir.root.Lstat(base)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
@@ -198,30 +218,33 @@ func (t *tree) makeWay(at string, folder bool) error {
 	}
 	if info.Mode().IsRegular() {
 		t.used -= blocks(info.Size()) + blockSize
+		return dir.root.Remove(base)
 	}
+	at := path.Join(dir.at, base)
+	t.places.forget() // paths may lead through it
 	return t.root.RemoveAll(at)
 }
 
-func blocks(size int64) int64 { return (size + blockSize - 1) / blockSize * blockSize }
-
 // clear empties a folder of what lower layers put there.
-func (t *tree) clear(dir string) error {
-	d, err := t.root.Open(dir)
+func (t *tree) clear(dir *place) error {
+	names, err := fs.ReadDir(dir.root.FS(), ".")
 	if err != nil {
 		return err
 	}
-	names, err := d.Readdirnames(-1)
-	if err := errors.Join(err, d.Close()); err != nil {
-		return err
-	}
-	for _, name := range names {
-		at := path.Join(dir, name)
-		info, err := t.root.Lstat(at)
+	at := dir.at
+	for _, entry := range names {
+		inner := path.Join(at, entry.Name())
+		dir, err := t.folder(at) // again each time, because remove may close it
+		if err != nil {
+			return err
+		}
 		switch {
-		case err == nil && t.made[at] && info.IsDir():
-			err = t.clear(at)
-		case err == nil && !t.made[at]:
-			err = t.root.RemoveAll(at)
+		case !t.made[inner]:
+			err = t.remove(dir, entry.Name())
+		case entry.IsDir():
+			if dir, err = t.folder(inner); err == nil {
+				err = t.clear(dir)
+			}
 		}
 		if err != nil {
 			return err
@@ -239,57 +262,5 @@ func (t *tree) take(bytes int64) error {
 	return nil
 }
 
-// folder returns dir with every symbolic link in it resolved as the guest would see it, and makes what is missing. os.Root
-// alone refuses absolute links, which are usual in root file systems (/var/run -> /run).
-func (t *tree) folder(dir string) (string, error) {
-	at, rest, links := ".", strings.Split(dir, "/"), 0
-	for len(rest) > 0 {
-		part := rest[0]
-		rest = rest[1:]
-		switch part {
-		case "", ".":
-			continue
-		case "..":
-			at = path.Dir(at) // of "." it is "." again: the root is its own parent
-			continue
-		}
-		next := path.Join(at, part)
-		info, err := t.root.Lstat(next)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			if err := t.mkdir(next); err != nil {
-				return "", err
-			}
-		case err != nil:
-			return "", err
-		case info.Mode()&fs.ModeSymlink != 0:
-			if links++; links > maxLinks {
-				return "", unix.ELOOP
-			}
-			target, err := t.root.Readlink(next)
-			if err != nil {
-				return "", err
-			}
-			if path.IsAbs(target) {
-				at = "."
-			}
-			rest = append(strings.Split(target, "/"), rest...)
-			continue
-		case !info.IsDir():
-			return "", fmt.Errorf("%s: %w", next, unix.ENOTDIR)
-		}
-		at = next
-	}
-	return at, nil
-}
-
-func (t *tree) mkdir(at string) error {
-	if err := t.take(blockSize); err != nil {
-		return err
-	}
-	if err := t.root.Mkdir(at, 0o755); err != nil {
-		return err
-	}
-	t.made[at] = true
-	return t.root.Lchown(at, t.shift, t.shift)
-}
+// blocks is what a file of a size takes.
+func blocks(size int64) int64 { return (size + blockSize - 1) / blockSize * blockSize }

@@ -23,12 +23,12 @@ func unpack(ctx context.Context, volume, from string, size int64, shift int, log
 	if err := os.MkdirAll(volume, 0o755); err != nil {
 		return nil, fmt.Errorf("make volume: %w", err)
 	}
-	root, err := os.OpenRoot(volume)
+	t, err := openTree(volume, shift, size)
 	if err != nil {
-		return nil, fmt.Errorf("open volume: %w", err)
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, root.Close()) }()
-	t := &tree{root: root, shift: shift, size: size, image: a.image != nil}
+	t.image = a.image != nil
+	defer func() { err = errors.Join(err, t.Close()) }()
 	if err := t.empty(); err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (t *tree) read(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	at := path.Join(dir, path.Base(name))
+	at := path.Join(dir.at, path.Base(name))
 	if info, err := t.root.Stat(at); err != nil || !info.Mode().IsRegular() {
 		return "", nil // missing, or a trap such as a pipe; both mean that the image names nobody
 	}
