@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -11,7 +12,6 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"berth/domain"
@@ -20,14 +20,13 @@ import (
 // maxDocument bounds index, manifest and configuration of an image: all are small, and all are read into memory.
 const maxDocument = 4 << 20
 
-// ociImage reads an image out of an OCI archive in place. It implements partial.CompressedImageCore; the rest of
-// decoding an image (layers, compression, configuration) is go-containerregistry's.
+// ociImage reads an image out of an OCI archive in place, with the documents' types from go-containerregistry. Its readers of
+// images want a folder, and would unpack the archive once more than needed.
 type ociImage struct {
-	file     *os.File
-	members  members
-	manifest []byte
-	parsed   *v1.Manifest
-	config   *v1.ConfigFile
+	file    *os.File
+	members members
+	parsed  v1.Manifest
+	config  v1.ConfigFile
 }
 
 func badImage(format string, args ...any) error {
@@ -50,10 +49,10 @@ func openImage(file *os.File, m members) (*ociImage, error) {
 	if t := index.Manifests[0].MediaType; t != types.OCIManifestSchema1 {
 		return nil, badImage("Unsupported media type %s of the manifest", t)
 	}
-	if img.manifest, err = img.readBlob(index.Manifests[0].Digest); err != nil {
+	if raw, err = img.readBlob(index.Manifests[0].Digest); err != nil {
 		return nil, badImage("%w", err)
 	}
-	if err := json.Unmarshal(img.manifest, &img.parsed); err != nil {
+	if err := json.Unmarshal(raw, &img.parsed); err != nil {
 		return nil, badImage("manifest: %w", err)
 	}
 	return img, img.readConfig()
@@ -78,18 +77,9 @@ func (i *ociImage) readConfig() error {
 
 // layers checks every blob against its digest, so that nothing is unpacked from a damaged archive, and returns the
 // layers, lowest first.
-func (i *ociImage) layers() ([]layer, error) {
-	img, err := partial.CompressedToImage(i)
-	if err != nil {
-		return nil, badImage("%w", err)
-	}
-	decoded, err := img.Layers()
-	if err != nil {
-		return nil, badImage("%w", err)
-	}
+func (i *ociImage) layers(ctx context.Context) ([]layer, error) {
 	var all []layer
-	for n, l := range decoded {
-		d := i.parsed.Layers[n]
+	for _, d := range i.parsed.Layers {
 		switch d.MediaType {
 		case types.OCILayer, types.OCILayerZStd, types.OCIUncompressedLayer:
 		default:
@@ -98,7 +88,17 @@ func (i *ociImage) layers() ([]layer, error) {
 		if err := i.verify(d.Digest); err != nil {
 			return nil, badImage("%w", err)
 		}
-		all = append(all, l.Uncompressed)
+		all = append(all, func() (io.ReadCloser, error) {
+			blob, err := i.blob(d.Digest)
+			if err != nil {
+				return nil, err
+			}
+			format, err := formatOf(blob)
+			if err != nil {
+				return nil, err
+			}
+			return decompress(ctx, blob, format)
+		})
 	}
 	return all, nil
 }
@@ -144,49 +144,6 @@ func (i *ociImage) read(name string) ([]byte, error) {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	return raw, nil
-}
-
-// RawConfigFile implements partial.CompressedImageCore.
-func (i *ociImage) RawConfigFile() ([]byte, error) { return i.readBlob(i.parsed.Config.Digest) }
-
-// MediaType implements partial.CompressedImageCore.
-func (i *ociImage) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
-
-// RawManifest implements partial.CompressedImageCore.
-func (i *ociImage) RawManifest() ([]byte, error) { return i.manifest, nil }
-
-// LayerByDigest implements partial.CompressedImageCore.
-func (i *ociImage) LayerByDigest(d v1.Hash) (partial.CompressedLayer, error) {
-	for _, known := range i.parsed.Layers {
-		if known.Digest == d {
-			return &ociLayer{image: i, descriptor: known}, nil
-		}
-	}
-	return nil, fmt.Errorf("layer %s is not in the manifest", d)
-}
-
-// ociLayer is one blob of an ociImage. It implements partial.CompressedLayer.
-type ociLayer struct {
-	image      *ociImage
-	descriptor v1.Descriptor
-}
-
-// Digest implements partial.CompressedLayer.
-func (l *ociLayer) Digest() (v1.Hash, error) { return l.descriptor.Digest, nil }
-
-// Size implements partial.CompressedLayer.
-func (l *ociLayer) Size() (int64, error) { return l.descriptor.Size, nil }
-
-// MediaType implements partial.CompressedLayer.
-func (l *ociLayer) MediaType() (types.MediaType, error) { return l.descriptor.MediaType, nil }
-
-// Compressed implements partial.CompressedLayer.
-func (l *ociLayer) Compressed() (io.ReadCloser, error) {
-	r, err := l.image.blob(l.descriptor.Digest)
-	if err != nil {
-		return nil, err
-	}
-	return io.NopCloser(r), nil
 }
 
 // runConfig translates the image's configuration. passwd and group are the files of the unpacked image.
