@@ -22,6 +22,7 @@ type Image struct {
 	Reference   string // without the registry, such as "tiny:1"
 	Description string
 	Entrypoint  string // kind of first process: "service" for a program without an init system, "init" for systemd
+	NeedsRoot   bool   // to be built, not to be run
 	recipe      recipe
 }
 
@@ -47,7 +48,7 @@ func List() []Image {
 		{
 			Reference:   "debian:12",
 			Description: "Debian 12 with systemd, sshd (root by key only) and its own DHCP client",
-			Entrypoint:  "init", recipe: debian(),
+			Entrypoint:  "init", NeedsRoot: true, recipe: debian(),
 		},
 	}
 }
