@@ -84,7 +84,8 @@ func differences(r *recording, status int, reason, body string, encoding string)
 // ofTheMachine are keys whose type or presence tells about the machine of the recordings, or about what was configured
 // on it: settings of the data centre, options that somebody gave to a guest, a comment that somebody wrote.
 func ofTheMachine(path, key string) bool {
-	return strings.HasPrefix(key, "pressure") || key == "console"
+	return strings.HasPrefix(key, "pressure") || key == "console" ||
+		key == "saved" && strings.HasPrefix(path, "data[") // a number until the list of tasks is read again, then a string
 }
 
 // typeDifferences compares JSON types: every recorded key must be there with the same type; lists are sets.
@@ -117,6 +118,9 @@ func typeDifferences(path string, got, want any) []string {
 		g, ok := got.([]any)
 		if !ok {
 			return []string{fmt.Sprintf("%s is %s, want a list", path, typeName(got))}
+		}
+		if strings.HasSuffix(path, ".ip-addresses") && len(w) == 0 {
+			return nil // the recorded guest had not come as far yet
 		}
 		if (len(g) == 0) != (len(w) == 0) {
 			return []string{fmt.Sprintf("%s has %d elements, want %d", path, len(g), len(w))}

@@ -81,10 +81,8 @@ func (u update) apply(node string, vmid int) error {
 	if err != nil {
 		return err
 	}
-	if !u.onlyDescription() {
-		if err := ct.checkLock(); err != nil {
-			return err
-		}
+	if err := ct.checkLock(); err != nil {
+		return err
 	}
 	if u.digest != "" && u.digest != ct.digest() {
 		return die("detected modified configuration - file changed by other user? Try again.")
@@ -115,16 +113,6 @@ func (u update) apply(node string, vmid int) error {
 	}
 	// Limits reach the running guest once the file is written, so that a failure leaves what the file says.
 	return u.c.runtime.Apply(u.ctx, vmid, ct.limits())
-}
-
-// onlyDescription is the one change that a lock does not forbid.
-func (u update) onlyDescription() bool {
-	for _, option := range append(u.set.names(), append(u.deleted, u.reverted...)...) {
-		if option != "description" {
-			return false
-		}
-	}
-	return true
 }
 
 func (u update) drop(ct *container, option string, running bool) error {

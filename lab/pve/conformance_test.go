@@ -75,29 +75,19 @@ func outside(r *recording, path string) string {
 	if s := r.status(); s == http.StatusUnauthorized && r.Response.Body == "" || s == 501 || s == 506 {
 		return ""
 	}
-	if m := upidPattern.FindStringSubmatch(strings.Trim(strings.TrimPrefix(path, "/nodes/"+taskNode(path)+"/tasks/"), "/status/log")); m != nil {
-		if contains(taskOutOfScope, m[5]) {
-			return "task of an operation out of scope"
-		}
-	}
 	if strings.Contains(path, "/tasks/UPID:") {
 		upid, _, _ := strings.Cut(path[strings.Index(path, "UPID:"):], "/")
 		if m := upidPattern.FindStringSubmatch(upid); m != nil && contains(taskOutOfScope, m[5]) {
 			return "task of an operation out of scope: " + m[5]
 		}
 	}
+	if strings.Contains(r.Request.Target, "config?snapshot=") && r.status() == http.StatusOK {
+		return "snapshots until Berth uses them"
+	}
 	if restored(r) {
 		return "restoring backups"
 	}
 	return whyOutOfScope(r.Request.Method, path)
-}
-
-func taskNode(path string) string {
-	segments := strings.Split(path, "/")
-	if len(segments) > 2 {
-		return segments[2]
-	}
-	return ""
 }
 
 // restored tells whether a creation is really the restore of a backup.
@@ -127,6 +117,10 @@ func (w *world) learn(r *recording, body string) {
 		w.c.mu.Unlock()
 	}
 	w.settle()
+	if w.unlock != nil {
+		w.unlock()
+		w.unlock = nil
+	}
 }
 
 // translate puts names of this run in place of recorded ones.

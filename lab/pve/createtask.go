@@ -80,10 +80,34 @@ func (n *creation) build(w *worker) (made []string, err error) {
 	}
 	image, err := n.c.runtime.Unpack(w.ctx, root, file, max(size, defaultDisk), w.logf)
 	if err != nil {
-		return made, err
+		return made, n.unpackFailure(w, file, err)
 	}
 	n.describe(w, root, image)
 	return made, n.c.store(n.ct)
+}
+
+// unpackFailure tells why a template could not be unpacked: of a plain archive in the words of tar, whose own reason is in
+// the log alone.
+func (n *creation) unpackFailure(w *worker, file string, err error) error {
+	if w.ctx.Err() != nil || isOCI(file) {
+		return err
+	}
+	w.logf("%s", err)
+	decompress := map[string]string{".gz": "-z ", "tgz": "-z ", ".xz": "-J ", "zst": "--zstd ", "bz2": "-j "}
+	option := ""
+	for ending, o := range decompress {
+		if strings.HasSuffix(file, ending) {
+			option = o
+		}
+	}
+	userns := ""
+	if n.ct.Options["unprivileged"] == "1" {
+		userns = "lxc-usernsexec -m u:0:100000:65536 -m g:0:100000:65536 -- "
+	}
+	return die("command '%star xpf - %s--totals --one-file-system -p --sparse --numeric-owner --acls --xattrs "+
+		"'--xattrs-include=user.*' '--xattrs-include=security.capability' '--warning=no-file-ignored' "+
+		"'--warning=no-xattr-write' -C /var/lib/lxc/%d/rootfs --skip-old-files --anchored --exclude './dev/*'' failed: "+
+		"exit code 2", userns, option, n.vmid)
 }
 
 // defaultDisk is the size that a volume without limit is shown with.

@@ -1,8 +1,10 @@
 package pve
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -26,12 +28,12 @@ func (w *world) guest(r *recording, op *operation, p params, outcome string) {
 		w.listed(op, node, rows)
 		return
 	}
-	if w.c.nodeNamed(node) == nil || !strings.HasPrefix(op.name, "lxc.") || r.status() == 400 || r.status() == 403 ||
-		r.status() >= 500 && outcome == "" {
+	if op.name == "lxc.create" && w.c.nodeNamed(node) != nil {
+		w.create(r, node, vmid, p, outcome)
 		return
 	}
-	if op.name == "lxc.create" {
-		w.create(r, node, vmid, p, outcome)
+	if w.c.nodeNamed(node) == nil || !strings.HasPrefix(op.name, "lxc.") || r.status() == 400 || r.status() == 403 ||
+		r.status() >= 500 && outcome == "" {
 		return
 	}
 	nothing := op.name == "lxc.interfaces" && r.body()["data"] == nil
@@ -54,11 +56,20 @@ func (w *world) guest(r *recording, op *operation, p params, outcome string) {
 	w.c.mu.Lock()
 	ct := w.c.state.Containers[vmid]
 	w.option(ct, outcome)
+	if free := op.name == "lxc.configure" || op.name == "lxc.resize" || op.name == "lxc.delete"; free &&
+		!strings.HasPrefix(outcome, "CT is locked") {
+		delete(ct.Options, "lock") // the recorder removed it on the node
+	}
 	if r.status() == 200 && op.name == "lxc.config" {
 		w.describe(r, ct)
 	}
 	w.c.mu.Unlock()
 	w.activity(r, op, vmid, outcome)
+	if strings.HasPrefix(outcome, "can't lock file") {
+		lock := w.c.lockOf(vmid)
+		lock <- struct{}{}
+		w.unlock = func() { <-lock }
+	}
 }
 
 // option sets what the outcome tells about the configuration; c.mu is held.
@@ -97,6 +108,9 @@ func (w *world) describe(r *recording, ct *container) {
 		ct.LXC = [][2]string{{"lxc.signal.halt", "SIGTERM"}}
 	}
 	for option := range data {
+		if option == "parent" {
+			ct.Options[option] = "seeded"
+		}
 		if rule, known := guestOptions().find(option); known && ct.effective()[option] == "" {
 			ct.Options[option] = "1"
 			if rule.kind == kString {
@@ -136,7 +150,7 @@ func (w *world) activity(r *recording, op *operation, vmid int, outcome string) 
 
 // create prepares for a creation.
 func (w *world) create(r *recording, node string, vmid int, p params, outcome string) {
-	if r.status() != 200 {
+	if existsOn.MatchString(r.reason()) || r.status() >= 595 {
 		return
 	}
 	w.runs(vmid, false)
@@ -178,6 +192,7 @@ func (w *world) listed(op *operation, node string, rows []any) {
 		}
 		w.exists(on, int(vmid))
 		w.runs(int(vmid), o["status"] == "running")
+		w.remember(on, int(vmid))
 		w.c.mu.Lock()
 		for _, option := range []string{"tags", "lock"} {
 			if text, _ := o[option].(string); text != "" {
@@ -186,6 +201,24 @@ func (w *world) listed(op *operation, node string, rows []any) {
 		}
 		w.c.mu.Unlock()
 	}
+}
+
+// remember gives a guest of a node that is away the figures that its node told before.
+func (w *world) remember(node string, vmid int) {
+	if w.c.isOnline(node) {
+		return
+	}
+	ct, err := w.c.load(node, vmid)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	row, err := w.c.statsRow(context.Background(), ct)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	w.c.stats[vmid] = guestStats{node: node, row: row, at: w.c.now()}
 }
 
 // images prepares registry and template storage.
@@ -215,6 +248,12 @@ func (w *world) images(r *recording, op *operation, p params, outcome string) {
 		o, _ := row.(map[string]any)
 		if _, name, ok := strings.Cut(fmt.Sprint(o["volid"]), ":vztmpl/"); ok {
 			w.template(node, name, "plain")
+		}
+		if storage, name, ok := strings.Cut(fmt.Sprint(o["volid"]), ":backup/"); ok {
+			file := filepath.Join(w.c.storageFolder(node, storage), "dump", name)
+			if err := os.WriteFile(file, []byte("backup"), 0o600); err != nil {
+				w.t.Fatal(err)
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // What skopeo's transports call a repository; digests are not part of it.
@@ -50,10 +51,19 @@ func (c *Cluster) postOCIPull(k *call) (answer, error) {
 			if w.ctx.Err() != nil {
 				return w.failure(err)
 			}
-			return die("command 'skopeo copy docker://%s oci-archive:%s%s' failed: exit code 1", reference, shown, suffix)
+			return die("command 'skopeo copy docker://%s oci-archive:%s%s' failed: exit code %d",
+				reference, shown, suffix, skopeoExit(err))
 		}
 		return os.Rename(file+suffix, file)
 	})}, nil
+}
+
+// skopeoExit is the exit code of skopeo: 2 when the image is not there, 1 for any other failure.
+func skopeoExit(err error) int {
+	if strings.Contains(err.Error(), "manifest unknown") {
+		return 2
+	}
+	return 1
 }
 
 func (c *Cluster) pull(w *worker, reference, to string) error {

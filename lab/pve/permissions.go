@@ -102,13 +102,13 @@ func contains(list []string, s string) bool {
 var aclPath = regexp.MustCompile(`^/(access(/groups(/[\w.\-]+)?|/realm(/[\w.\-]+)?)?|nodes(/[\w.\-]+)?` +
 	`|pool(/[\w.\-]+){0,3}|sdn(/\w+(/[\w.\-]+){0,3})?|storage(/[\w.\-]+)?|vms(/[1-9][0-9]{2,})?|mapping(/\w+(/[\w.\-]+)?)?)?$`)
 
+var pathCharacters = regexp.MustCompile(`^[[:alnum:]._/-]+$`)
+
 // normalizePath cleans an ACL path; "" when it is not one.
 func normalizePath(path string) string {
 	clean := "/" + strings.Join(strings.FieldsFunc(path, func(r rune) bool { return r == '/' }), "/")
-	for _, r := range clean {
-		if r <= ' ' || strings.ContainsRune(`:"'<>`, r) {
-			return ""
-		}
+	if path == "" || !pathCharacters.MatchString(clean) {
+		return ""
 	}
 	return clean
 }
@@ -219,6 +219,9 @@ func (c *Cluster) may(who identity, path string, anyOf bool, privileges ...strin
 
 // allow is may with the refusal's text.
 func (c *Cluster) allow(who identity, path string, anyOf bool, privileges ...string) error {
+	if path == "" {
+		return deniedOn(path, privileges...)
+	}
 	c.mu.Lock()
 	has := c.permissions(who, path)
 	c.mu.Unlock()

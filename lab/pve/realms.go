@@ -70,6 +70,14 @@ func (c *Cluster) postRealm(k *call) (answer, error) {
 			r.Settings[option] = v.text
 		}
 	}
+	if p.bool("check-connection") && c.directory != nil {
+		c.mu.Unlock()
+		_, err := c.directory.Fetch(k.ctx, r.Settings)
+		c.mu.Lock()
+		if err != nil {
+			return answer{}, die("%s: %s", doing, err)
+		}
+	}
 	c.state.Realms[name] = r
 	c.save()
 	return answer{}, nil

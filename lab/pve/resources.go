@@ -82,25 +82,31 @@ func (c *Cluster) refreshStats(ctx context.Context) error {
 	}
 	c.mu.Unlock()
 	for _, ct := range guests {
-		row, err := c.guestRow(ctx, ct)
+		row, err := c.statsRow(ctx, ct)
 		if err != nil {
 			return err
-		}
-		row["maxcpu"] = row["cpus"]
-		row["template"], row["memhost"] = flag(ct.isTemplate()), 0
-		for _, name := range []string{"cpus", "swap", "maxswap", "pid", "lock"} {
-			delete(row, name)
-		}
-		for name := range row {
-			if strings.HasPrefix(name, "pressure") {
-				delete(row, name)
-			}
 		}
 		c.mu.Lock()
 		c.stats[ct.VMID] = guestStats{node: ct.Node, row: row, at: c.now()}
 		c.mu.Unlock()
 	}
 	return nil
+}
+
+// statsRow is what a node broadcasts about a guest.
+func (c *Cluster) statsRow(ctx context.Context, ct *container) (map[string]any, error) {
+	row, err := c.guestRow(ctx, ct)
+	if err != nil {
+		return nil, err
+	}
+	row["maxcpu"] = row["cpus"]
+	row["template"], row["memhost"] = flag(ct.isTemplate()), 0
+	for name := range row {
+		if strings.HasPrefix(name, "pressure") || slices.Contains([]string{"cpus", "swap", "maxswap", "pid", "lock"}, name) {
+			delete(row, name)
+		}
+	}
+	return row, nil
 }
 
 // getResources lists what the caller may see of the cluster.

@@ -89,9 +89,9 @@ func (c *Cluster) getContent(k *call) (answer, error) {
 	}
 	wanted, owner := k.params.get("content"), k.params.int("vmid", 0)
 	rows := []any{}
-	if wanted == "" || wanted == "vztmpl" {
-		if owner == 0 && s.holds("vztmpl") {
-			rows = append(rows, c.templateRows(k.node, s)...)
+	for _, content := range []string{"vztmpl", "iso", "backup"} {
+		if (wanted == "" || wanted == content) && s.holds(content) {
+			rows = append(rows, c.fileRows(k.node, s, content, owner)...)
 		}
 	}
 	if (wanted == "" || wanted == "rootdir" || wanted == "images") && s.holdsAny([]string{"rootdir", "images"}) {
@@ -100,21 +100,39 @@ func (c *Cluster) getContent(k *call) (answer, error) {
 	return answer{data: rows}, nil
 }
 
-func (c *Cluster) templateRows(node string, s Storage) []any {
-	entries, err := os.ReadDir(filepath.Join(c.storageFolder(node, s.Name), "template", "cache"))
+// fileRows lists the templates, ISO images or backups of a storage, with an owner only its own.
+func (c *Cluster) fileRows(node string, s Storage, content string, owner int) []any {
+	folder := filepath.Join(c.storageFolder(node, s.Name), filepath.Dir(inStorage(content, content+"/x")))
+	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil
 	}
 	var rows []any
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || !templates.MatchString(e.Name()) {
+		if err != nil {
 			continue
 		}
-		rows = append(rows, map[string]any{
-			"volid": s.Name + ":vztmpl/" + e.Name(), "content": "vztmpl", "format": templateFormat(e.Name()),
-			"size": info.Size(), "ctime": info.ModTime().Unix(),
-		})
+		is, of, err := s.parseVolume(content + "/" + e.Name())
+		if err != nil || is != content || owner != 0 && of != owner {
+			continue
+		}
+		row := map[string]any{
+			"volid": s.Name + ":" + content + "/" + e.Name(), "content": content, "size": info.Size(),
+			"ctime": info.ModTime().Unix(),
+		}
+		switch content {
+		case "vztmpl":
+			row["format"] = templateFormat(e.Name())
+		case "iso":
+			row["format"] = "iso"
+		case "backup":
+			row["format"] = strings.TrimPrefix(templates.FindString(e.Name()), ".")
+			if of != 0 {
+				row["vmid"], row["subtype"] = of, "lxc"
+			}
+		}
+		rows = append(rows, row)
 	}
 	return rows
 }

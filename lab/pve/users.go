@@ -13,7 +13,12 @@ import (
 // them.
 func overUser(privileges ...string) permission {
 	return func(c *Cluster, k *call) error {
-		return c.allowUser(k.auth, k.params.get("userid"), privileges...)
+		// Proxmox takes the name apart to find the groups, before parameters are checked.
+		name := k.params.get("userid")
+		if err := userFormat(name); err != nil {
+			return die("%s", strings.TrimSuffix(err.Error(), "\n"))
+		}
+		return c.allowUser(k.auth, name, privileges...)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -28,6 +29,7 @@ type world struct {
 	at      int          // position of the request
 	upids   map[string]string
 	held    map[string]func() // gates of tasks, by recorded UPID
+	unlock  func()            // frees a config lock that the request is to find taken
 }
 
 func newWorld(t *testing.T, all []*recording, nodes ...string) *world {
@@ -37,7 +39,7 @@ func newWorld(t *testing.T, all []*recording, nodes ...string) *world {
 	}
 	cfg := Config{
 		Name: "lab", RootPassword: "secret123", DataDir: t.TempDir(), Runtime: w.runtime, Puller: w.puller,
-		Directory: fakeDirectory{}, Timings: Timings{StatsLife: 5 * time.Minute, KillAfter: 50 * time.Millisecond},
+		Directory: fakeDirectory{}, Timings: Timings{StatsLife: 5 * time.Minute, KillAfter: 50 * time.Millisecond, ConfigLock: 2 * time.Second},
 	}
 	for i, name := range nodes {
 		cfg.Nodes = append(cfg.Nodes, Node{
@@ -76,7 +78,10 @@ func newWorld(t *testing.T, all []*recording, nodes ...string) *world {
 
 type fakeDirectory struct{}
 
-func (fakeDirectory) Fetch(context.Context, map[string]string) (DirectoryContent, error) {
+func (fakeDirectory) Fetch(_ context.Context, settings map[string]string) (DirectoryContent, error) {
+	if settings["port"] != "389" {
+		return DirectoryContent{}, errors.New("Connection refused") //nolint:staticcheck // the text of the operating system
+	}
 	return DirectoryContent{
 		Users:  []DirectoryUser{{Name: "alice", Email: "alice@test.lan", FirstName: "Alice", LastName: "Adams"}},
 		Groups: map[string][]string{"admins": {"alice"}},
@@ -177,10 +182,32 @@ func (w *world) prepare(r *recording) {
 			w.hold(upid, p)
 		}
 	}
+	w.storages(r, p)
 	w.names(r, op, p)
 	w.tasks(r, op, p)
 	w.guest(r, op, p, outcome)
 	w.images(r, op, p, outcome)
+}
+
+// storages adds a storage that somebody made on the node.
+func (w *world) storages(r *recording, p params) {
+	name, n := p.get("storage"), w.c.nodeNamed(p.get("node"))
+	if name == "" || n == nil || storageFormat(name) != nil || r.status() == 400 || r.status() == 403 ||
+		strings.Contains(r.reason(), "storage '"+name+"' does not exist") {
+		return
+	}
+	data, _ := r.body()["data"].(map[string]any)
+	disabled := strings.HasSuffix(r.reason(), "is disabled") || data["enabled"] == 0.0
+	for i := range n.Storages {
+		if n.Storages[i].Name == name {
+			n.Storages[i].Disabled = disabled
+			return
+		}
+	}
+	n.Storages = append(n.Storages, Storage{Name: name, Content: []string{"rootdir", "images", "vztmpl"}, Disabled: disabled})
+	if err := w.c.makeFolders(); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // credentials makes the users and tokens that the request succeeded with.
@@ -298,7 +325,7 @@ func (w *world) names(r *recording, op *operation, p params) {
 		}
 	case "realms.sync", "realms.get", "realms.delete":
 		if ok && s.Realms[p.get("realm")] == nil {
-			s.Realms[p.get("realm")] = &realm{Type: "ldap", Settings: map[string]string{"sync-defaults-options": "scope=both"}}
+			s.Realms[p.get("realm")] = &realm{Type: "ldap", Settings: map[string]string{"port": "389", "sync-defaults-options": "scope=both"}}
 		}
 	case "roles.delete":
 		if ok && !s.hasRole(p.get("roleid")) {
@@ -318,6 +345,23 @@ func (w *world) names(r *recording, op *operation, p params) {
 			s.Pools[p.get("poolid")] = &pool{Guests: []int{vmid}}
 		} else if strings.Contains(r.reason(), "does not exist") {
 			delete(s.Pools, p.get("poolid"))
+		}
+	case "users.list":
+		rows, _ := r.body()["data"].([]any)
+		for _, row := range rows {
+			o, _ := row.(map[string]any)
+			name, _ := o["userid"].(string)
+			u := w.user(name)
+			for key, field := range map[string]*string{
+				"comment": &u.Comment, "email": &u.Email, "firstname": &u.FirstName, "lastname": &u.LastName,
+			} {
+				if o[key] != nil && *field == "" {
+					*field = "seeded"
+				}
+			}
+			if _, realmName, _ := strings.Cut(name, "@"); o["realm-type"] != nil && s.Realms[realmName] == nil {
+				s.Realms[realmName] = &realm{Type: "ldap", Settings: map[string]string{}}
+			}
 		}
 	case "acl.get":
 		if rows, _ := r.body()["data"].([]any); len(rows) == 0 {
