@@ -23,10 +23,11 @@ func (p *Proxmox) Adopt(ctx context.Context, in domain.OperationInput) (domain.R
 	if owner, marked := proxmox.MarkerOf(now); marked && owner != t.ID {
 		return domain.Released{}, domain.Errorf(domain.Conflict, "CT %d is Berth's already, as container %s", t.Placement.VMID, owner)
 	}
-	if len(now.Nets) == 0 {
-		return domain.Released{}, domain.Errorf(domain.Permanent, "CT %d has no network interface", t.Placement.VMID)
+	nic, ok := now.Nets[0]
+	if !ok {
+		return domain.Released{}, domain.Errorf(domain.Permanent, "CT %d has no network interface net0", t.Placement.VMID)
 	}
-	t.MAC = now.Nets[0].MAC
+	t.MAC = nic.MAC
 	address, err := t.address(ctx)
 	if err != nil {
 		return domain.Released{}, err

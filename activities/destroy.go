@@ -2,8 +2,8 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"strconv"
 
 	"berth/domain"
 	"berth/proxmox"
@@ -18,10 +18,10 @@ func (p *Proxmox) Destroy(ctx context.Context, in domain.OperationInput) (domain
 	}
 	p.journal().enter(ctx, in, "destroy", fmt.Sprintf("Removes CT %d from node %s.", t.Placement.VMID, t.node.Name))
 	err = p.destroy(ctx, in, t)
-	var leftover *proxmox.LeftoverError
-	if errors.As(err, &leftover) {
-		p.journal().add(ctx, in, "destroy", warning, leftover.Error())
-		return domain.Destroyed{Leftover: leftover.Error()}, nil
+	if lock, ok := proxmox.LeftoverLockIn(err); ok {
+		words := lock.Error() + ", which only an administrator can take off: pct unlock " + strconv.Itoa(lock.VMID) + "."
+		p.journal().add(ctx, in, "destroy", warning, words)
+		return domain.Destroyed{Leftover: words}, nil
 	}
 	return domain.Destroyed{}, err
 }
@@ -38,7 +38,7 @@ func (p *Proxmox) destroy(ctx context.Context, in domain.OperationInput, t targe
 	}
 	err := p.change(ctx, t, func(ctx context.Context) error {
 		task, err := t.pve.DestroyOurs(ctx, t.node.Name, t.Placement.VMID, t.ID)
-		if err != nil || task.UPID == "" {
+		if err != nil || task.IsZero() {
 			return err
 		}
 		return p.follow(ctx, in, t, "destroy", task)

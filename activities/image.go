@@ -3,7 +3,8 @@ package activities
 import (
 	"context"
 	"fmt"
-	"io"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"go.temporal.io/sdk/activity"
@@ -16,8 +17,8 @@ import (
 type Images interface {
 	// Inspect tells the digest and configuration of an image.
 	Inspect(ctx context.Context, image domain.Image) (domain.ImageInfo, error)
-	// Archive writes an image as an OCI archive, as Proxmox VE takes it by upload.
-	Archive(ctx context.Context, image domain.Image, w io.Writer) error
+	// Archive writes an image to a file as the OCI archive that Proxmox VE takes by upload.
+	Archive(ctx context.Context, image domain.Image, path string) error
 }
 
 // PullImage sees to it that the node has the container's image, under a name that carries its digest, and returns the
@@ -109,4 +110,27 @@ func (p *Proxmox) hasVolume(ctx context.Context, t target, volume string) (bool,
 		}
 	}
 	return false, nil
+}
+
+// upload brings an image to the node through Berth: the way for digests, which Proxmox VE does not pull.
+func (p *Proxmox) upload(ctx context.Context, t target, image domain.Image, name string) (proxmox.TaskRef, error) {
+	dir, err := os.MkdirTemp("", "berth-image-")
+	if err != nil {
+		return proxmox.TaskRef{}, domain.Errorf(domain.Transient, "no room for the image: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	archive := filepath.Join(dir, "image.tar")
+	if err := p.Images.Archive(ctx, image, archive); err != nil {
+		return proxmox.TaskRef{}, err
+	}
+	f, err := os.Open(archive)
+	if err != nil {
+		return proxmox.TaskRef{}, domain.Errorf(domain.Internal, "image archive: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	size, err := f.Stat()
+	if err != nil {
+		return proxmox.TaskRef{}, domain.Errorf(domain.Internal, "image archive: %w", err)
+	}
+	return t.pve.Upload(ctx, t.node.Name, t.node.TemplateStorage, name, f, size.Size())
 }

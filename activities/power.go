@@ -51,7 +51,7 @@ func (p *Proxmox) alreadyIn(ctx context.Context, in domain.PowerInput, t target)
 // defaultGrace is how long a guest has to end by itself, as in Proxmox VE.
 const defaultGrace = time.Minute
 
-func (t target) powerTask(ctx context.Context, action domain.PowerAction, grace time.Duration, force bool) (proxmox.TaskRef, error) {
+func (t *target) powerTask(ctx context.Context, action domain.PowerAction, grace time.Duration, force bool) (proxmox.TaskRef, error) {
 	if grace == 0 {
 		grace = defaultGrace
 	}
@@ -107,7 +107,7 @@ func whatItHolds(seen string) string {
 }
 
 // address returns the IPv4 address of the interface with the container's MAC, or "".
-func (t target) address(ctx context.Context) (string, error) {
+func (t *target) address(ctx context.Context) (string, error) {
 	interfaces, err := t.pve.Interfaces(ctx, t.node.Name, t.Placement.VMID)
 	if err != nil {
 		return "", err

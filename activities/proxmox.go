@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -77,19 +78,13 @@ func (p *Proxmox) change(ctx context.Context, t target, call func(context.Contex
 
 // guard counts an unreachable node for its breaker.
 func (p *Proxmox) guard(ctx context.Context, t target, err error) error {
-	if proxmox.Unreachable(err) {
-		if berr := p.Store.BreakerFail(ctx, t.node.ID, breakerThreshold, breakerOpen); berr != nil {
+	if proxmox.TripsBreaker(err) {
+		if berr := p.Store.BreakerFail(ctx, t.node.ID, proxmox.BreakerFailures, proxmox.BreakerPause); berr != nil {
 			p.Logger.WarnContext(ctx, "breaker not counted", "node", t.node.Name, "error", berr)
 		}
 	}
 	return err
 }
-
-// Three unreachable calls in a row make a node unusable for a minute.
-const (
-	breakerThreshold = 3
-	breakerOpen      = time.Minute
-)
 
 func (p *Proxmox) acquire(ctx context.Context, n domain.Node, holder string) error {
 	slots := n.Slots
@@ -159,8 +154,10 @@ func (p *Proxmox) follow(ctx context.Context, in domain.OperationInput, t target
 	if err != nil {
 		return err
 	}
-	for _, line := range result.Warnings {
-		p.journal().add(ctx, in, step, warning, "Proxmox VE warns: "+line)
+	for _, line := range result.Log {
+		if text, ok := strings.CutPrefix(line, "WARN: "); ok {
+			p.journal().add(ctx, in, step, warning, "Proxmox VE warns: "+text)
+		}
 	}
 	return nil
 }
@@ -174,7 +171,7 @@ func (p *Proxmox) task(ctx context.Context, in domain.OperationInput, t target, 
 	}
 	return p.change(ctx, t, func(ctx context.Context) error {
 		task, err := start(ctx)
-		if err != nil || task.UPID == "" {
+		if err != nil || task.IsZero() {
 			return err
 		}
 		return p.follow(ctx, in, t, step, task)

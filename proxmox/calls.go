@@ -46,6 +46,7 @@ var calls = []Call{
 	{http.MethodGet, "/nodes/{node}/lxc/{vmid}/interfaces", "addresses a running CT has", false},
 	{http.MethodGet, "/nodes/{node}/tasks", "find the tasks of a CT", false},
 	{http.MethodGet, "/nodes/{node}/tasks/{upid}/status", "whether a task has ended, and how", false},
+	{http.MethodDelete, "/nodes/{node}/tasks/{upid}", "end a task of ours that must not go on", true},
 	{http.MethodGet, "/nodes/{node}/tasks/{upid}/log", "what a task wrote", false},
 }
 

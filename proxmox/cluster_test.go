@@ -180,7 +180,7 @@ func TestTheTableOfCallsIsExactlyWhatIsUsed(t *testing.T) {
 		"POST /nodes/pve1/lxc": task, "DELETE " + ct: task, "GET " + ct + "/config": {ok(ourConfig)}, "PUT " + ct + "/config": {ok("null")},
 		"PUT " + ct + "/resize": task, "GET " + st + "current": {ok(`{"status":"stopped"}`)}, "POST " + st + "start": task,
 		"POST " + st + "stop": task, "POST " + st + "shutdown": task, "POST " + st + "reboot": task, "GET " + ct + "/interfaces": empty,
-		"GET /nodes/pve1/tasks": empty, statusKey: {stopped("OK")}, logKey: empty,
+		"GET /nodes/pve1/tasks": empty, "DELETE " + upidPath: {ok("null")}, statusKey: {stopped("OK")}, logKey: empty,
 	})
 	cfg := config(d.URL)
 	cfg.TokenID, cfg.Secret, cfg.Username, cfg.Password = "", "", "u@pve", "very secret"
@@ -196,7 +196,7 @@ func TestTheTableOfCallsIsExactlyWhatIsUsed(t *testing.T) {
 		of(c.DestroyOurs(ctx, "pve1", 101, containerID)), c.Configure(ctx, "pve1", 101, proxmox.ConfigChange{MemoryMiB: &memory}),
 		of(c.Resize(ctx, "pve1", 101, 5)), of(c.Status(ctx, "pve1", 101)), of(c.Start(ctx, "pve1", 101)), of(c.Stop(ctx, "pve1", 101)),
 		of(c.Shutdown(ctx, "pve1", 101, time.Second, false)), of(c.Reboot(ctx, "pve1", 101, time.Second)),
-		of(c.Interfaces(ctx, "pve1", 101)), of(c.Tasks(ctx, "pve1", proxmox.TaskFilter{})), of(c.Wait(ctx, ref, time.Minute, nil)),
+		of(c.Interfaces(ctx, "pve1", 101)), of(c.Tasks(ctx, "pve1", proxmox.TaskFilter{})), of(c.Wait(ctx, ref, time.Minute, nil)), c.StopTask(ctx, ref),
 	} {
 		if err != nil {
 			t.Errorf("call %d: %v", i, err)

@@ -107,7 +107,7 @@ type ConfigChange struct {
 	Hostname, Description, Nameserver, Searchdomain *string
 	Cores, MemoryMiB, SwapMiB                       *int
 	OnBoot                                          *bool
-	Tags                                            []string
+	Tags                                            *[]string // all of them
 	Nets                                            map[int]Net
 	Env                                             []string // all of them, as K=V; empty but not nil: none
 	Entrypoint                                      *string
@@ -141,8 +141,12 @@ func (c *Client) Configure(ctx context.Context, node string, vmid int, ch Config
 	if ch.OnBoot != nil {
 		params["onboot"] = *ch.OnBoot
 	}
-	if ch.Tags != nil {
-		params["tags"] = strings.Join(ch.Tags, ";")
+	switch {
+	case ch.Tags == nil:
+	case len(*ch.Tags) > 0:
+		params["tags"] = strings.Join(*ch.Tags, ";")
+	default:
+		unset = append(unset, "tags")
 	}
 	for n, device := range ch.Nets {
 		params[fmt.Sprintf("net%d", n)] = device.String()
@@ -212,21 +216,21 @@ func alreadyFine(ref TaskRef, err error) (TaskRef, error) {
 
 func seconds(d time.Duration) int { return max(1, int(d.Round(time.Second)/time.Second)) }
 
-// LeftoverLock is a lock whose task is gone. A token can neither take it off nor destroy the CT.
-type LeftoverLock struct {
+// LeftoverError is a lock whose task is gone. A token can neither take it off nor destroy the CT.
+type LeftoverError struct {
 	Node string
 	VMID int
 	Lock string
 }
 
-func (e *LeftoverLock) Error() string {
+func (e *LeftoverError) Error() string {
 	return fmt.Sprintf("CT %d on %s has a leftover lock (%s)", e.VMID, e.Node, e.Lock)
 }
 
 // DestroyOurs destroys a CT with its disks, running or not, if it carries the container's marker, and refuses with Conflict if it does
 // not. A CT that is not on the node is a success with a zero ref (Locate tells whether it moved). While a create or destroy of ours runs
 // the marker is not there: a running destroy is returned to wait for, a running create is Busy, and a lock without task is a
-// *LeftoverLock.
+// *LeftoverError.
 func (c *Client) DestroyOurs(ctx context.Context, node string, vmid int, containerID string) (TaskRef, error) {
 	what := fmt.Sprintf("destroy CT %d on %s", vmid, node)
 	if err := checkVMID(node, vmid); err != nil {
@@ -278,7 +282,7 @@ func (c *Client) destroyLocked(ctx context.Context, what, node string, vmid int,
 	case again.Lock != lock:
 		return TaskRef{}, domain.Errorf(domain.Busy, "%s: the CT is just changing; try again", what)
 	}
-	return TaskRef{}, wrap(what, false, error(&LeftoverLock{node, vmid, lock}))
+	return TaskRef{}, wrap(what, false, error(&LeftoverError{node, vmid, lock}))
 }
 
 // activeTasks lists what runs on a CT now.
@@ -288,7 +292,7 @@ func (c *Client) activeTasks(ctx context.Context, node string, vmid int) ([]Task
 }
 
 // LeftoverLockIn returns the leftover lock that err is about.
-func LeftoverLockIn(err error) (*LeftoverLock, bool) {
-	var lock *LeftoverLock
+func LeftoverLockIn(err error) (*LeftoverError, bool) {
+	var lock *LeftoverError
 	return lock, errors.As(err, &lock)
 }

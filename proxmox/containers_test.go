@@ -39,7 +39,7 @@ func TestConfigIsTyped(t *testing.T) {
 		t.Fatal(err)
 	}
 	net := got.Nets[0]
-	if got.Memory != 128 || !got.OnBoot || !slices.Equal(got.Env, []string{"PATH=/bin", "A=b"}) || got.Entrypoint != "/bin/sh -c 'x'" ||
+	if got.MemoryMiB != 128 || got.DiskGiB != 4 || !got.OnBoot || !slices.Equal(got.Env, []string{"PATH=/bin", "A=b"}) || got.Entrypoint != "/bin/sh -c 'x'" ||
 		got.Rootfs.GiB != 4 || got.Rootfs.Storage != "ctdir" || net.Bridge != "vmbr9" || net.VLAN != 7 || net.HostManaged == nil ||
 		!*net.HostManaged || got.Digest != "d1" || string(got.Raw["cpulimit"]) != `"0.5"` || strings.HasSuffix(got.Description, "\n") {
 		t.Errorf("got %+v", got)
@@ -67,6 +67,13 @@ func TestMarker(t *testing.T) {
 		if got := proxmox.HasMarker(tc.ct, "a1"); got != tc.ok {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+	own := proxmox.CTConfig{Tags: proxmox.Tags("a1", "web"), Description: proxmox.Described("a1", "note")}
+	if tags, text := proxmox.Unmarked(own); !slices.Equal(tags, []string{"web"}) || text != "note" {
+		t.Errorf("unmarked: %v %q", tags, text)
+	}
+	if !proxmox.HasMarker(proxmox.CTConfig{Description: proxmox.Description("a1", "r/a:1", "ann")}, "a1") {
+		t.Error("description without marker")
 	}
 	if id, ok := proxmox.MarkerOfTags([]string{"berth", "berth-a1"}); !ok || id != "a1" {
 		t.Error("tags of a resource not read")

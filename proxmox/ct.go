@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -14,7 +15,8 @@ import (
 // CTConfig is the configuration of a CT. While a create runs it holds nothing but Lock and Digest.
 type CTConfig struct {
 	Hostname, Description, Entrypoint, Lock, Digest, OSType string
-	Memory, Swap                                            int // MiB
+	MemoryMiB, SwapMiB                                      int
+	DiskGiB                                                 int // of the root disk, rounded up
 	Cores                                                   int // 0: all
 	Nets                                                    map[int]Net
 	Rootfs                                                  Rootfs
@@ -55,10 +57,11 @@ func (ct *CTConfig) UnmarshalJSON(raw []byte) error {
 	}
 	*ct = CTConfig{
 		Hostname: string(w.Hostname), Description: strings.TrimRight(string(w.Description), "\n"), Entrypoint: string(w.Entrypoint),
-		Lock: string(w.Lock), Digest: string(w.Digest), OSType: string(w.OSType), Memory: int(w.Memory), Swap: int(w.Swap),
+		Lock: string(w.Lock), Digest: string(w.Digest), OSType: string(w.OSType), MemoryMiB: int(w.Memory), SwapMiB: int(w.Swap),
 		Cores: int(w.Cores), Nets: map[int]Net{}, Rootfs: parseRootfs(string(w.Rootfs)), Tags: sortedTags(string(w.Tags)),
 		OnBoot: bool(w.OnBoot), Protection: bool(w.Protection), Template: bool(w.Template), Unprivileged: bool(w.Unprivileged),
 	}
+	ct.DiskGiB = int(math.Ceil(ct.Rootfs.GiB))
 	if w.Env != "" {
 		ct.Env = strings.Split(string(w.Env), "\x00")
 	}

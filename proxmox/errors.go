@@ -150,3 +150,12 @@ func wrapTask(err *TaskError) error {
 	}
 	return wrap(what, false, err)
 }
+
+// From reports whether err came out of this package, so that Classify has something to say about it.
+func From(err error) bool {
+	var answer *APIError
+	var task *TaskError
+	var call *callError
+	var leftover *LeftoverError
+	return errors.As(err, &answer) || errors.As(err, &task) || errors.As(err, &call) || errors.As(err, &leftover)
+}

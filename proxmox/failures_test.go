@@ -40,7 +40,7 @@ var realTexts = map[string][]error{
 		task("can't lock file '/var/lock/pve-manager/pve-migrate-100' - got timeout"),
 		task("Failed to obtain guest migration lock - replication running?"),
 	},
-	"leftover lock":      {&proxmox.LeftoverLock{Node: "pve1", VMID: 101, Lock: "create"}},
+	"leftover lock":      {&proxmox.LeftoverError{Node: "pve1", VMID: 101, Lock: "create"}},
 	"CT locked":          {api(500, "CT is locked (backup)"), api(500, "CT is locked (create)"), task("CT is locked (snapshot-delete)")},
 	"worker not started": {api(500, "got no worker upid - start worker failed"), api(500, "unable to fork worker - Cannot allocate memory")},
 	"quorum lost": {

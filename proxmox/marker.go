@@ -34,6 +34,28 @@ func Described(containerID, text string) string {
 	return Marker(containerID) + "\n\n" + text
 }
 
+// Description is the description of a CT that Berth made: the marker line, then what a reader in Proxmox wants to know.
+func Description(containerID, image, owner string) string {
+	return Described(containerID, "Image: "+image+"\n\nOwner: "+owner+"\n\nManaged by Berth; changes made here are reported there.")
+}
+
+// Unmarked returns tags and description of a CT without the marker, for giving it back to its administrator.
+func Unmarked(ct CTConfig) (tags []string, description string) {
+	tags = []string{}
+	for _, t := range ct.Tags {
+		if t != ownTag && !strings.HasPrefix(t, tagPrefix) {
+			tags = append(tags, t)
+		}
+	}
+	var lines []string
+	for _, line := range strings.Split(ct.Description, "\n") {
+		if !strings.HasPrefix(strings.TrimSpace(line), linePrefix) {
+			lines = append(lines, line)
+		}
+	}
+	return tags, strings.TrimSpace(strings.Join(lines, "\n"))
+}
+
 // HasMarker says whether the CT is that container's: a tag or the description line names it, and neither names another one.
 func HasMarker(ct CTConfig, containerID string) bool {
 	id, ok := MarkerOf(ct)

@@ -13,18 +13,18 @@ type CreateState string
 
 // The states.
 const (
-	Absent         CreateState = "absent"        // nothing is there; the same VMID can be used again
-	CreateRunning  CreateState = "running"       // our task still works on it: wait for Ref
-	Created        CreateState = "created"       // the CT is there and carries our marker
-	Foreign        CreateState = "foreign"       // the VMID belongs to somebody else: take another one, touch nothing
-	LeftoverLocked CreateState = "leftover-lock" // its task died: quarantine the VMID
+	CreateAbsent   CreateState = "absent"        // nothing is there; the same VMID can be used again
+	CreateRunning  CreateState = "running"       // our task still works on it: wait for Task
+	CreateDone     CreateState = "created"       // the CT is there and carries our marker
+	CreateForeign  CreateState = "foreign"       // the VMID belongs to somebody else: take another one, touch nothing
+	CreateLeftover CreateState = "leftover-lock" // its task died: quarantine the VMID
 )
 
 // CreateOutcome is a state and what it was concluded from.
 type CreateOutcome struct {
 	State  CreateState
-	Ref    TaskRef // with CreateRunning: the task
-	Failed error   // with Absent: why our task failed, when it is known to have run
+	Task   TaskRef // with CreateRunning: the task
+	Failed error   // with CreateAbsent: why our task failed, when it is known to have run
 }
 
 // clockSkew is how far a node's clock may be behind ours.
@@ -42,7 +42,7 @@ func (c *Client) ReconcileCreate(ctx context.Context, node string, vmid int, mar
 	for {
 		outcome, err := c.lookAtCreate(ctx, node, vmid, id, since)
 		settled := !c.cfg.Now().Before(since.Add(c.cfg.Settle))
-		final := outcome.State == Created || outcome.State == CreateRunning || outcome.State == Foreign || outcome.Failed != nil
+		final := outcome.State == CreateDone || outcome.State == CreateRunning || outcome.State == CreateForeign || outcome.Failed != nil
 		if err != nil || settled || final {
 			return outcome, err
 		}
@@ -67,19 +67,19 @@ func (c *Client) lookAtCreate(ctx context.Context, node string, vmid int, id str
 	ours, others := c.createsOf(tasks, since)
 	switch {
 	case ours != nil && ours.Running:
-		return CreateOutcome{State: CreateRunning, Ref: ours.Ref}, nil
+		return CreateOutcome{State: CreateRunning, Task: ours.Ref}, nil
 	case missing:
 		return c.absentOrForeign(ctx, node, vmid, id, ours)
 	case ct.Lock != "create" && HasMarker(ct, id):
-		return CreateOutcome{State: Created}, nil
+		return CreateOutcome{State: CreateDone}, nil
 	case ct.Lock != "create" && ours != nil && ours.Succeeded():
 		// The task ended after we read the configuration: look again.
 		if ct, err = c.Config(ctx, node, vmid); err == nil && HasMarker(ct, id) {
-			return CreateOutcome{State: Created}, nil
+			return CreateOutcome{State: CreateDone}, nil
 		}
-		return CreateOutcome{State: Foreign}, err
+		return CreateOutcome{State: CreateForeign}, err
 	case ct.Lock != "create" || others:
-		return CreateOutcome{State: Foreign}, nil
+		return CreateOutcome{State: CreateForeign}, nil
 	}
 	return c.stillLocked(ctx, node, vmid, id)
 }
@@ -108,12 +108,12 @@ func (c *Client) absentOrForeign(ctx context.Context, node string, vmid int, id 
 		if err == nil && at == node { // it appeared since
 			return c.stillLocked(ctx, node, vmid, id)
 		}
-		return CreateOutcome{State: Foreign}, err
+		return CreateOutcome{State: CreateForeign}, err
 	}
 	if ours != nil && !ours.Succeeded() {
-		return CreateOutcome{State: Absent, Failed: wrapTask(&TaskError{Ref: ours.Ref, ExitStatus: ours.ExitStatus})}, nil
+		return CreateOutcome{State: CreateAbsent, Failed: wrapTask(&TaskError{Ref: ours.Ref, ExitStatus: ours.ExitStatus})}, nil
 	}
-	return CreateOutcome{State: Absent}, nil
+	return CreateOutcome{State: CreateAbsent}, nil
 }
 
 // stillLocked decides about a create lock for which the task list showed no task: look once more, as it may have ended meanwhile.
@@ -121,13 +121,13 @@ func (c *Client) stillLocked(ctx context.Context, node string, vmid int, id stri
 	ct, err := c.Config(ctx, node, vmid)
 	switch {
 	case domain.Is(err, domain.NotFound):
-		return CreateOutcome{State: Absent}, nil
+		return CreateOutcome{State: CreateAbsent}, nil
 	case err != nil:
 		return CreateOutcome{}, err
 	case ct.Lock != "create" && HasMarker(ct, id):
-		return CreateOutcome{State: Created}, nil
+		return CreateOutcome{State: CreateDone}, nil
 	case ct.Lock != "create":
-		return CreateOutcome{State: Foreign}, nil
+		return CreateOutcome{State: CreateForeign}, nil
 	}
 	active, err := c.activeTasks(ctx, node, vmid)
 	if err != nil {
@@ -135,11 +135,11 @@ func (c *Client) stillLocked(ctx context.Context, node string, vmid int, id stri
 	}
 	for _, t := range active {
 		if t.Type == "vzcreate" && c.mine(t) {
-			return CreateOutcome{State: CreateRunning, Ref: t.Ref}, nil
+			return CreateOutcome{State: CreateRunning, Task: t.Ref}, nil
 		}
 	}
 	if len(active) > 0 {
-		return CreateOutcome{State: Foreign}, nil
+		return CreateOutcome{State: CreateForeign}, nil
 	}
-	return CreateOutcome{State: LeftoverLocked}, nil
+	return CreateOutcome{State: CreateLeftover}, nil
 }

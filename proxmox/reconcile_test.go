@@ -29,19 +29,19 @@ func TestReconcileCreate(t *testing.T) {
 		kind                domain.Kind // Internal: no error
 		failed, settles     bool
 	}{
-		"never arrived":        {config: []answer{refuse(gone)}, tasks: []answer{ok("[]")}, next: []answer{nextFree}, want: proxmox.Absent, settles: true},
+		"never arrived":        {config: []answer{refuse(gone)}, tasks: []answer{ok("[]")}, next: []answer{nextFree}, want: proxmox.CreateAbsent, settles: true},
 		"arrives late":         {config: []answer{refuse(gone), ok(locked)}, tasks: []answer{ok("[]"), mine}, next: []answer{nextFree}, want: proxmox.CreateRunning},
 		"running":              {config: []answer{ok(locked)}, tasks: []answer{mine}, want: proxmox.CreateRunning},
 		"running, no file yet": {config: []answer{refuse(gone)}, tasks: []answer{mine}, want: proxmox.CreateRunning},
-		"failed":               {config: []answer{refuse(gone)}, tasks: []answer{ok("[" + create("unable to create CT 101 - x", tokenID, start) + "]")}, next: []answer{nextFree}, want: proxmox.Absent, failed: true},
-		"old failure":          {config: []answer{refuse(gone)}, tasks: []answer{ok("[" + create("unable to create CT 101 - x", tokenID, start.Add(-time.Hour)) + "]")}, next: []answer{nextFree}, want: proxmox.Absent, settles: true},
-		"created":              {config: []answer{ok(ourConfig)}, tasks: []answer{ok("[]")}, want: proxmox.Created},
-		"ended between":        {config: []answer{ok(`{"hostname":"x"}`), ok(ourConfig)}, tasks: []answer{ok("[" + create("OK", tokenID, start) + "]")}, want: proxmox.Created},
-		"somebody else's":      {config: []answer{ok(`{"hostname":"x"}`)}, tasks: []answer{ok("[]")}, want: proxmox.Foreign},
-		"somebody creates":     {config: []answer{ok(locked)}, tasks: []answer{ok("[" + create("RUNNING", "root@pam", start) + "]")}, want: proxmox.Foreign},
+		"failed":               {config: []answer{refuse(gone)}, tasks: []answer{ok("[" + create("unable to create CT 101 - x", tokenID, start) + "]")}, next: []answer{nextFree}, want: proxmox.CreateAbsent, failed: true},
+		"old failure":          {config: []answer{refuse(gone)}, tasks: []answer{ok("[" + create("unable to create CT 101 - x", tokenID, start.Add(-time.Hour)) + "]")}, next: []answer{nextFree}, want: proxmox.CreateAbsent, settles: true},
+		"created":              {config: []answer{ok(ourConfig)}, tasks: []answer{ok("[]")}, want: proxmox.CreateDone},
+		"ended between":        {config: []answer{ok(`{"hostname":"x"}`), ok(ourConfig)}, tasks: []answer{ok("[" + create("OK", tokenID, start) + "]")}, want: proxmox.CreateDone},
+		"somebody else's":      {config: []answer{ok(`{"hostname":"x"}`)}, tasks: []answer{ok("[]")}, want: proxmox.CreateForeign},
+		"somebody creates":     {config: []answer{ok(locked)}, tasks: []answer{ok("[" + create("RUNNING", "root@pam", start) + "]")}, want: proxmox.CreateForeign},
 		"on another node": {config: []answer{refuse(gone)}, tasks: []answer{ok("[]")}, next: []answer{nextTaken},
-			resources: ok(`[{"type":"qemu","vmid":101,"node":"pve2"}]`), want: proxmox.Foreign},
-		"leftover lock": {config: []answer{ok(locked)}, tasks: []answer{ok("[]")}, want: proxmox.LeftoverLocked, settles: true},
+			resources: ok(`[{"type":"qemu","vmid":101,"node":"pve2"}]`), want: proxmox.CreateForeign},
+		"leftover lock": {config: []answer{ok(locked)}, tasks: []answer{ok("[]")}, want: proxmox.CreateLeftover, settles: true},
 		"node away":     {config: []answer{{status: "595 No route to host"}}, kind: domain.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -54,7 +54,7 @@ func TestReconcileCreate(t *testing.T) {
 			if (err != nil || tc.kind != domain.Internal) && !domain.Is(err, tc.kind) {
 				t.Fatal(err)
 			}
-			if got.State != tc.want || (got.State == proxmox.CreateRunning) != (got.Ref == ref) || (got.Failed != nil) != tc.failed {
+			if got.State != tc.want || (got.State == proxmox.CreateRunning) != (got.Task == ref) || (got.Failed != nil) != tc.failed {
 				t.Errorf("got %+v", got)
 			}
 			if settled := !cfg.Now().Before(start.Add(10 * time.Second)); tc.kind == domain.Internal && settled != tc.settles {

@@ -62,7 +62,13 @@ const (
 )
 
 // TripsBreaker says whether err counts towards the breaker of its node.
-func TripsBreaker(err error) bool {
+func TripsBreaker(err error) bool { return Unreachable(err) }
+
+// Unreachable says whether err means that a node, or the whole API, could not be talked to.
+func Unreachable(err error) bool {
+	if err == nil {
+		return false
+	}
 	name := Classify(err).Name
 	return name == rowNodeUnreachable || name == rowAPIUnreachable
 }

@@ -50,7 +50,7 @@ func (c *Client) Storages(ctx context.Context, node string) ([]Storage, error) {
 
 // Volume is an image or a disk on a storage.
 type Volume struct {
-	ID              string // storage:content/name
+	VolID           string // storage:content/name
 	Content, Format string
 	Size            int64 // bytes
 	Created         time.Time
@@ -68,7 +68,7 @@ func (c *Client) Content(ctx context.Context, node, storage, contentType string)
 	volumes := make([]Volume, 0, len(found))
 	for _, r := range found {
 		volumes = append(volumes, Volume{
-			ID: string(r.VolID), Content: string(r.Content), Format: string(r.Format), Size: int64(r.Size),
+			VolID: string(r.VolID), Content: string(r.Content), Format: string(r.Format), Size: int64(r.Size),
 			Created: time.Unix(int64(r.CTime), 0).UTC(), VMID: int(r.VMID),
 		})
 	}
@@ -119,7 +119,7 @@ func (c *Client) Pull(ctx context.Context, node, storage, reference, filename st
 
 func (c *Client) hasTemplate(ctx context.Context, node, storage, file string) (bool, error) {
 	volumes, err := c.Content(ctx, node, storage, "vztmpl")
-	return slices.ContainsFunc(volumes, func(v Volume) bool { return v.ID == TemplateVolume(storage, file) }), err
+	return slices.ContainsFunc(volumes, func(v Volume) bool { return v.VolID == TemplateVolume(storage, file) }), err
 }
 
 // Upload sends an image of size bytes to a storage. body must be at its start.

@@ -150,6 +150,11 @@ func (c *Client) TaskLog(ctx context.Context, ref TaskRef, start int) ([]string,
 	return lines, err
 }
 
+// StopTask kills a task of ours; one that has ended already is a success. What the task had done by then is to be looked at.
+func (c *Client) StopTask(ctx context.Context, ref TaskRef) error {
+	return c.change(ctx, "stop task "+ref.UPID, http.MethodDelete, nodePath(ref.Node, "tasks", ref.UPID), nil)
+}
+
 // ownUser is how the task list names us.
 func (c *Client) ownUser() string {
 	if c.cfg.TokenID != "" {
