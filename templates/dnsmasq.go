@@ -50,7 +50,7 @@ var dnsmasqConf string
 
 var (
 	dnsmasqTemplate = template.Must(template.New(DnsmasqConf).Option("missingkey=error").Parse(dnsmasqConf))
-	safePath        = regexp.MustCompile(`^/[A-Za-z0-9._/@+-]+$`)
+	safePath        = regexp.MustCompile(`^/[A-Za-z0-9._/@+=~:-]+$`)
 	userName        = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
 )
 
@@ -147,7 +147,7 @@ func (o DnsmasqOptions) complete() (DnsmasqOptions, error) {
 	var bad []domain.FieldError
 	path := func(field, value string) {
 		if !safePath.MatchString(value) {
-			bad = append(bad, domain.FieldError{Field: field, Rule: "must be an absolute path of letters, digits and ._/@+-"})
+			bad = append(bad, domain.FieldError{Field: field, Rule: "must be an absolute path of letters, digits and ._/@+=~:-"})
 		}
 	}
 	path("dir", o.Dir)
