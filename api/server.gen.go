@@ -1152,10 +1152,8 @@ type QuotaSet struct {
 
 // ReconcileReport defines model for ReconcileReport.
 type ReconcileReport struct {
-	DryRun bool `json:"dryRun"`
-
-	// Report What was found and done, one line each
-	Report string `json:"report"`
+	DryRun  bool     `json:"dryRun"`
+	Repairs []Repair `json:"repairs"`
 }
 
 // ReconcileRequest defines model for ReconcileRequest.
@@ -1170,13 +1168,25 @@ type Ref struct {
 	Name string `json:"name"`
 }
 
-// Reservation An address that a container holds, or that is quarantined.
+// Repair One thing that the reconciler healed or found.
+type Repair struct {
+	// Action What was done, or `reported`
+	Action string  `json:"action"`
+	Detail *string `json:"detail,omitempty"`
+
+	// Subject Example: container web01
+	Subject string `json:"subject"`
+
+	// What Example: container vanished
+	What string `json:"what"`
+}
+
+// Reservation What a container holds of the network.
 type Reservation struct {
-	Address     string  `json:"address"`
-	ContainerID *string `json:"containerId,omitempty"`
-	Hostname    *string `json:"hostname,omitempty"`
-	MAC         *string `json:"mac,omitempty"`
-	State       *string `json:"state,omitempty"`
+	Address     string `json:"address"`
+	ContainerID string `json:"containerId"`
+	Hostname    string `json:"hostname"`
+	MAC         string `json:"mac"`
 }
 
 // Scope defines model for Scope.
@@ -1263,16 +1273,17 @@ type SiteList struct {
 
 // SiteNetwork defines model for SiteNetwork.
 type SiteNetwork struct {
-	Desired      int64         `json:"desired"`
-	Edges        []Edge        `json:"edges"`
+	Desired int64  `json:"desired"`
+	Edges   []Edge `json:"edges"`
+
+	// Names Further DNS names: nodes and edges
+	Names        []HostName    `json:"names"`
 	Published    int64         `json:"published"`
 	Reservations []Reservation `json:"reservations"`
 }
 
-// SiteUpdate defines model for SiteUpdate.
+// SiteUpdate Name, domain and network of a site are for good, as containers carry them already.
 type SiteUpdate struct {
-	CIDR         *string   `json:"cidr,omitempty"`
-	Domain       *string   `json:"domain,omitempty"`
 	DynamicFirst *string   `json:"dynamicFirst,omitempty"`
 	DynamicLast  *string   `json:"dynamicLast,omitempty"`
 	Forwarders   *[]string `json:"forwarders,omitempty"`
@@ -1281,10 +1292,7 @@ type SiteUpdate struct {
 	// LeaseTime A duration such as `12h` or `30m`
 	//
 	// Example: 12h
-	LeaseTime *Duration `json:"leaseTime,omitempty"`
-
-	// Name 1 to 63 of a-z, 0-9 and -, starting and ending with a letter or digit
-	Name        *Name     `json:"name,omitempty"`
+	LeaseTime   *Duration `json:"leaseTime,omitempty"`
 	Nameservers *[]string `json:"nameservers,omitempty"`
 	RangeFirst  *string   `json:"rangeFirst,omitempty"`
 	RangeLast   *string   `json:"rangeLast,omitempty"`
