@@ -1,0 +1,133 @@
+package secret
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"berth/domain"
+
+	// renameio replaces a file in one step and syncs it: a crash leaves the old ring or the new one, never half of one.
+	"github.com/google/renameio/v2"
+)
+
+// Load reads a ring from where source says:
+//
+//	/path or file:/path   a file that only its owner can read (mode 0600)
+//	env:NAME              an environment variable that holds the JSON
+//	credential:NAME       a systemd credential (systemd.exec(5), LoadCredential=)
+//
+// A missing file, variable or credential is NotFound.
+func Load(source string) (*Ring, error) {
+	if name, ok := strings.CutPrefix(source, "env:"); ok {
+		text := os.Getenv(name)
+		if text == "" {
+			return nil, domain.Errorf(domain.NotFound, "the environment variable %s, which should hold the key ring, is empty", name)
+		}
+		return Unmarshal([]byte(text))
+	}
+	if name, ok := strings.CutPrefix(source, "credential:"); ok {
+		dir := os.Getenv("CREDENTIALS_DIRECTORY")
+		if dir == "" || name == "" || name != filepath.Base(name) {
+			return nil, domain.Errorf(domain.NotFound, "there is no systemd credential %q: the unit needs LoadCredential=", name)
+		}
+		// systemd guards the folder; with an ACL for the unit's user, the mode of the file itself reads 0440.
+		data, err := read(filepath.Join(dir, name), 0o007)
+		if err != nil {
+			return nil, err
+		}
+		return Unmarshal(data)
+	}
+	path := strings.TrimPrefix(source, "file:")
+	data, err := read(path, 0o077)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := Unmarshal(data)
+	if err != nil {
+		return nil, err
+	}
+	ring.file = path
+	return ring, nil
+}
+
+// LoadOrGenerate loads the ring from a file and makes that file with a fresh ring when there is none yet.
+func LoadOrGenerate(path string) (*Ring, error) {
+	ring, err := Load("file:" + path)
+	if !domain.Is(err, domain.NotFound) {
+		return ring, err
+	}
+	ring = Generate()
+	if err := ring.create(path); errors.Is(err, fs.ErrExist) {
+		return Load("file:" + path) // another process was faster
+	} else if err != nil {
+		return nil, err
+	}
+	ring.file = path
+	return ring, nil
+}
+
+// Save writes the ring to a file of mode 0600; later rotations are saved there too.
+func (r *Ring) Save(path string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.save(path); err != nil {
+		return err
+	}
+	r.file = path
+	return nil
+}
+
+func (r *Ring) save(path string) error {
+	data, err := r.marshal()
+	if err != nil {
+		return domain.Errorf(domain.Internal, "write key ring: %w", err)
+	}
+	if err := renameio.WriteFile(path, append(data, '\n'), 0o600, renameio.IgnoreUmask()); err != nil {
+		return domain.Errorf(domain.Unavailable, "write key ring: %w", err)
+	}
+	return nil
+}
+
+// create writes the ring to a file that does not exist yet. Linking a finished file into place fails when another process has
+// made one meanwhile, so two processes never start with two rings.
+func (r *Ring) create(path string) error {
+	pending := path + "." + r.primary
+	if err := r.save(pending); err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(pending) }()
+	return os.Link(pending, path)
+}
+
+func (r *Ring) reload() error {
+	fresh, err := Load("file:" + r.file)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.primary, r.keys = fresh.primary, fresh.keys
+	return nil
+}
+
+// read returns a file's content and refuses one whose mode has any of the forbidden bits.
+func read(path string, forbidden fs.FileMode) ([]byte, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, domain.Errorf(domain.NotFound, "there is no key ring at %s: %w", path, err)
+	}
+	if err != nil {
+		return nil, domain.Errorf(domain.Unavailable, "read key ring: %w", err)
+	}
+	if info.Mode().Perm()&forbidden != 0 {
+		return nil, domain.Errorf(domain.Forbidden, "the key ring %s can be read by others: run chmod 600 on it", path)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, domain.Errorf(domain.Unavailable, "read key ring: %w", err)
+	}
+	return data, nil
+}

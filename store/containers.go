@@ -1,0 +1,229 @@
+package store
+
+import (
+	"context"
+
+	"berth/domain"
+
+	"gorm.io/gorm"
+)
+
+type containerRow struct {
+	ID           string
+	Name         string
+	SiteID       string
+	Owner        string
+	Image        string
+	Cores        int
+	MemoryMiB    int `gorm:"column:memory_mib"`
+	SwapMiB      int `gorm:"column:swap_mib"`
+	DiskGiB      int `gorm:"column:disk_gib"`
+	EnvSealed    string
+	Entrypoint   string
+	WantedNodeID string
+	State        domain.ContainerState
+	Power        domain.Power
+	WantPower    domain.Power
+	Message      string
+	Unmanaged    bool
+	Digest       string
+	OperationID  string
+	CreatedAt    micros
+	ReadyAt      micros
+	Version      int64
+}
+
+// TableName is GORM's way to name the table.
+func (containerRow) TableName() string { return "containers" }
+
+// containerView is a container with what it holds, which has tables of its own.
+type containerView struct {
+	containerRow `gorm:"embedded"`
+	PlacedOn     string // cluster
+	PlacedNodeID string
+	PlacedNode   string
+	PlacedVMID   int `gorm:"column:placed_vmid"`
+	PlacedReason string
+	HeldAddress  string
+	HeldMAC      string `gorm:"column:held_mac"`
+}
+
+func (s *Store) containerRow(c domain.Container) (containerRow, error) {
+	env, err := s.sealEnv(c.ID, c.Spec.Env)
+	return containerRow{
+		ID: c.ID, Name: c.Name, SiteID: c.SiteID, Owner: c.Owner, Image: c.Spec.Image, Cores: c.Spec.Cores,
+		MemoryMiB: c.Spec.MemoryMiB, SwapMiB: c.Spec.SwapMiB, DiskGiB: c.Spec.DiskGiB, EnvSealed: env,
+		Entrypoint: c.Spec.Entrypoint, WantedNodeID: c.Spec.NodeID, State: c.State, Power: c.Power, WantPower: c.WantPower,
+		Message: c.Message, Unmanaged: c.Unmanaged, Digest: c.Digest, OperationID: c.Operation,
+		CreatedAt: microsOf(c.CreatedAt), ReadyAt: microsOf(c.ReadyAt), Version: c.Version,
+	}, err
+}
+
+func (s *Store) container(v containerView) (domain.Container, error) {
+	env, err := s.unsealEnv(v.ID, v.EnvSealed)
+	return domain.Container{
+		ID: v.ID, Name: v.Name, SiteID: v.SiteID, Owner: v.Owner,
+		Spec: domain.Spec{
+			Image: v.Image, Cores: v.Cores, MemoryMiB: v.MemoryMiB, SwapMiB: v.SwapMiB, DiskGiB: v.DiskGiB, Env: env,
+			Entrypoint: v.Entrypoint, NodeID: v.WantedNodeID,
+		},
+		State: v.State, Power: v.Power, WantPower: v.WantPower, Message: v.Message,
+		Placement: domain.Placement{
+			ClusterID: v.PlacedOn, NodeID: v.PlacedNodeID, Node: v.PlacedNode, VMID: v.PlacedVMID, Reason: v.PlacedReason,
+		},
+		Address: v.HeldAddress, MAC: v.HeldMAC, Unmanaged: v.Unmanaged, Digest: v.Digest, Operation: v.OperationID,
+		CreatedAt: v.CreatedAt.time(), ReadyAt: v.ReadyAt.time(), Version: v.Version,
+	}, err
+}
+
+// containerViews starts a query for containers with what they hold. No container holds two of a kind, so each is found once.
+func (s *Store) containerViews(ctx context.Context) *gorm.DB {
+	return s.q(ctx).Table("containers").
+		Select("containers.*, COALESCE(p.cluster_id, '') AS placed_on, COALESCE(p.node_id, '') AS placed_node_id,"+
+			" COALESCE(n.name, '') AS placed_node, COALESCE(p.vmid, 0) AS placed_vmid, COALESCE(p.reason, '') AS placed_reason,"+
+			" COALESCE(r.address, '') AS held_address, COALESCE(r.mac, '') AS held_mac").
+		Joins("LEFT JOIN placements p ON p.container_id = containers.id AND p.state = ?", Held).
+		Joins("LEFT JOIN nodes n ON n.id = p.node_id").
+		Joins("LEFT JOIN reservations r ON r.container_id = containers.id AND r.state = ?", Held)
+}
+
+// CreateContainer stores a new container. It fills ID, CreatedAt, Version, and what has a default. Address, MAC and Placement are
+// not stored by it: Reserve and Place do that.
+func (s *Store) CreateContainer(ctx context.Context, c *domain.Container) error {
+	s.born(&c.ID, &c.CreatedAt, &c.Version)
+	if c.State == "" {
+		c.State = domain.ContainerProvisioning
+	}
+	if c.Power == "" {
+		c.Power = domain.PowerUnknown
+	}
+	if c.WantPower == "" {
+		c.WantPower = domain.PowerRunning
+	}
+	return s.Transact(ctx, func(tx *Store) error {
+		row, err := tx.containerRow(*c)
+		if err != nil {
+			return err
+		}
+		if err := insert(ctx, tx, &row, "container "+c.Name); err != nil {
+			return err
+		}
+		tx.changed(domain.TopicContainer, c.ID)
+		return nil
+	})
+}
+
+// Container returns a container by ID, with its environment.
+func (s *Store) Container(ctx context.Context, id string) (domain.Container, error) {
+	view, err := one[containerView](s, s.containerViews(ctx).Where("containers.id = ?", id), "container "+id)
+	if err != nil {
+		return domain.Container{}, err
+	}
+	return s.container(view)
+}
+
+// ContainerByName returns a container by name, of one site or, with an empty siteID, of any. Several matches are a Conflict that
+// lists them. A failed or vanished container may share its name with a later one: the one that holds the name wins.
+func (s *Store) ContainerByName(ctx context.Context, siteID, name string) (domain.Container, error) {
+	q := s.containerViews(ctx).Where("containers.name = ?", name)
+	if siteID != "" {
+		q = q.Where("containers.site_id = ?", siteID)
+	}
+	var views []containerView
+	if err := q.Order("containers.id DESC").Limit(MaxLimit).Find(&views).Error; err != nil {
+		return domain.Container{}, s.fault(err, "container "+name)
+	}
+	best := map[string]containerView{} // by site: the holder of the name, else the newest
+	var sites []string
+	for _, v := range views {
+		have, ok := best[v.SiteID]
+		if !ok {
+			sites = append(sites, v.SiteID)
+		}
+		if !ok || have.HeldAddress == "" && v.HeldAddress != "" {
+			best[v.SiteID] = v
+		}
+	}
+	if err := s.unambiguous(ctx, "container", name, sites); err != nil {
+		return domain.Container{}, err
+	}
+	return s.container(best[sites[0]])
+}
+
+// UpdateContainer replaces a container, environment included, if its version is still c.Version. Address, MAC and Placement are
+// not changed by it. Never give it a container from a list, whose environment lacks the values.
+func (s *Store) UpdateContainer(ctx context.Context, c *domain.Container) error {
+	return s.Transact(ctx, func(tx *Store) error {
+		next := *c
+		next.Version++
+		row, err := tx.containerRow(next)
+		if err != nil {
+			return err
+		}
+		if err := replace(ctx, tx, &row, c.ID, c.Version, "container "+c.Name); err != nil {
+			return err
+		}
+		if err := tx.resizePlacement(ctx, row); err != nil {
+			return err
+		}
+		tx.changed(domain.TopicContainer, c.ID)
+		*c = next
+		return nil
+	})
+}
+
+// ModifyContainer reads a container under its row's lock, lets change edit it, and writes it back. It is the way for activities,
+// which do not hold a version. When change fails nothing is written.
+func (s *Store) ModifyContainer(ctx context.Context, id string, change func(*domain.Container) error) error {
+	return s.Transact(ctx, func(tx *Store) error {
+		if _, err := locked[containerRow](ctx, tx, id, "container "+id); err != nil {
+			return err
+		}
+		c, err := tx.Container(ctx, id)
+		if err != nil {
+			return err
+		}
+		version := c.Version
+		if err := change(&c); err != nil {
+			return err
+		}
+		c.ID, c.Version = id, version
+		return tx.UpdateContainer(ctx, &c)
+	})
+}
+
+// ObservePower records whether a container runs. It leaves the version alone, which guards what people change.
+func (s *Store) ObservePower(ctx context.Context, id string, power domain.Power) error {
+	return s.Transact(ctx, func(tx *Store) error {
+		row, err := locked[containerRow](ctx, tx, id, "container "+id)
+		if err != nil || row.Power == power {
+			return err
+		}
+		tx.changed(domain.TopicContainer, id)
+		return set[containerRow](ctx, tx, id, "container "+row.Name, map[string]any{"power": power})
+	})
+}
+
+// DeleteContainer deletes a container's row. What it still holds must be released before, or be quarantined.
+func (s *Store) DeleteContainer(ctx context.Context, id string) error {
+	return s.Transact(ctx, func(tx *Store) error {
+		c, err := locked[containerRow](ctx, tx, id, "container "+id)
+		if err != nil {
+			return err
+		}
+		for _, held := range []any{&reservationRow{}, &placementRow{}} {
+			var n int64
+			if err := tx.q(ctx).Model(held).Where("container_id = ? AND state = ?", id, Held).Count(&n).Error; err != nil {
+				return tx.fault(err, "delete container "+c.Name)
+			}
+			if n > 0 {
+				return domain.Errorf(domain.Conflict, "container %s still holds an address or a VMID", c.Name)
+			}
+		}
+		if err := tx.q(ctx).Where("container_id = ?", id).Delete(&serviceRow{}).Error; err != nil {
+			return tx.fault(err, "delete services of container "+c.Name)
+		}
+		tx.changed(domain.TopicContainer, id)
+		return remove[containerRow](ctx, tx, id, "container "+c.Name)
+	})
+}

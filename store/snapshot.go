@@ -1,0 +1,60 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"berth/domain"
+)
+
+// Snapshot returns all that an edge needs to serve a site, as of one moment, with the desired revision of that moment. A
+// snapshot may be ahead of the published revision, never behind it.
+func (s *Store) Snapshot(ctx context.Context, siteID string) (snap domain.Snapshot, err error) {
+	err = s.view(ctx, func(tx *Store) error {
+		site, err := tx.Site(ctx, siteID)
+		if err != nil {
+			return err
+		}
+		snap = domain.Snapshot{
+			SiteID: site.ID, Site: site.Name, Revision: site.Desired, Domain: site.Domain, CIDR: site.CIDR, Gateway: site.Gateway,
+			RangeFirst: site.RangeFirst, RangeLast: site.RangeLast, DynamicFirst: site.DynamicFirst, DynamicLast: site.DynamicLast,
+			Nameservers: site.Nameservers, Forwarders: site.Forwarders, LeaseSeconds: int64(site.LeaseTime / time.Second),
+			Hosts: []domain.Host{}, Names: []domain.HostName{},
+		}
+		if err := tx.snapHosts(ctx, &snap); err != nil {
+			return err
+		}
+		return tx.snapNames(ctx, &snap)
+	})
+	return snap, err
+}
+
+func (s *Store) snapHosts(ctx context.Context, snap *domain.Snapshot) error {
+	var rows []reservationRow
+	err := s.q(ctx).Where("site_id = ? AND state = ?", snap.SiteID, Held).Order("container_id").Find(&rows).Error
+	if err != nil {
+		return s.fault(err, "list reservations")
+	}
+	for _, row := range rows {
+		r := row.reservation()
+		snap.Hosts = append(snap.Hosts, domain.Host{ID: r.ContainerID, Hostname: r.Hostname, MAC: r.MAC, Address: r.Address})
+	}
+	return nil
+}
+
+func (s *Store) snapNames(ctx context.Context, snap *domain.Snapshot) error {
+	for _, q := range []any{&nodeRow{}, &edgeRow{}} {
+		var names []domain.HostName
+		err := s.q(ctx).Model(q).Select("name", "address").Where("site_id = ? AND address <> ''", snap.SiteID).Find(&names).Error
+		if err != nil {
+			return s.fault(err, "list names")
+		}
+		snap.Names = append(snap.Names, names...)
+	}
+	slices.SortFunc(snap.Names, func(a, b domain.HostName) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Address, b.Address))
+	})
+	return nil
+}

@@ -1,0 +1,121 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"berth/domain"
+)
+
+// operation is what every workflow on a container shares: its input, what Begin told, how to undo, and how to end.
+type operation struct {
+	in       domain.OperationInput
+	begun    domain.Begun
+	limit    domain.Deadlines
+	progress *progress
+	saga     saga
+	leftover string // what Berth cannot remove from a node; its VMID and address are then quarantined
+}
+
+// begin marks the operation as running and reads what it needs. The error is only ever that of a cancelled workflow.
+func (o *operation) begin(ctx workflow.Context, title string, in domain.OperationInput) error {
+	o.in = in
+	o.progress = newProgress(ctx, title, in)
+	begun, err := quick[domain.Begun](ctx, domain.ActivityBegin, in)
+	o.begun, o.limit = begun, deadlinesOrDefault(begun.Deadlines)
+	return err
+}
+
+// proxmox returns the limits of a call to Proxmox VE that may take as long as total.
+func (o *operation) proxmox(l limits) limits {
+	l.heartbeat = o.limit.Heartbeat
+	return l
+}
+
+// served waits until the edges serve a revision of the site's network.
+func (o *operation) served(ctx workflow.Context, revision int64) workflow.Future {
+	return call(ctx, domain.ActivityAwaitServed,
+		domain.RevisionInput{OperationInput: o.in, SiteID: o.begun.SiteID, Revision: revision},
+		limits{total: o.limit.Network, heartbeat: o.limit.Heartbeat, summary: "edges serve the reservation"})
+}
+
+// release gives address, MAC and name back, or quarantines them when something is left on the node. They are free
+// again only when every edge has let go of them; an edge that is away does not hold up the operation, the reconciler
+// frees them when it is back.
+func (o *operation) release(ctx workflow.Context) error {
+	released, err := quick[domain.Released](ctx, domain.ActivityRelease,
+		domain.ReleaseInput{OperationInput: o.in, Quarantine: o.leftover})
+	if err != nil || released.Revision == 0 {
+		return err
+	}
+	_, err = await[none](ctx, domain.ActivityAwaitReleased,
+		domain.RevisionInput{OperationInput: o.in, SiteID: o.begun.SiteID, Revision: released.Revision},
+		limits{total: o.limit.Release, heartbeat: o.limit.Heartbeat, summary: "edges let go of the address"})
+	return err
+}
+
+// destroy removes the container from its node if it is ours, and remembers what could not be removed.
+func (o *operation) destroy(ctx workflow.Context, total limits) error {
+	gone, err := await[domain.Destroyed](ctx, domain.ActivityDestroy, o.in, o.proxmox(total))
+	if err != nil {
+		o.leftover = failure(err).Message
+		return err
+	}
+	o.leftover = gone.Leftover
+	return nil
+}
+
+// unplace frees the VMID, or quarantines it when something is left on the node.
+func (o *operation) unplace(ctx workflow.Context) error {
+	_, err := quick[none](ctx, domain.ActivityUnplace, domain.UnplaceInput{OperationInput: o.in, Quarantine: o.leftover})
+	return err
+}
+
+// abort undoes what was begun and ends the operation as cancelled, failed or needing attention. after is the state of
+// the container when everything could be undone.
+func (o *operation) abort(ctx workflow.Context, cause error, after domain.ContainerState) error {
+	why := failure(cause)
+	o.progress.enter(ctx, "undo", why.Message)
+	undone, failed := o.saga.undo(ctx)
+	end := domain.FinishInput{
+		OperationInput: o.in, Operation: domain.OpFailed, Container: after, Step: o.progress.step,
+		Message: why.Message + " " + sentence(undone), ErrorKind: why.Kind,
+	}
+	switch {
+	case o.leftover != "" || len(failed) > 0:
+		end.Operation, end.Container = domain.OpNeedsAttention, domain.ContainerNeedsAttention
+		end.Message = why.Message + " " + needs(o.leftover, failed)
+	case why.Kind == cancelled:
+		end.Operation = domain.OpCancelled
+	}
+	return o.end(ctx, end)
+}
+
+// end writes the result of the operation and hands the container's lock to a delete that waits for it. It works in a
+// cancelled workflow too.
+func (o *operation) end(ctx workflow.Context, f domain.FinishInput) error {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	f.OperationInput = o.in
+	o.progress.enter(ctx, "end", string(f.Operation)+": "+f.Message)
+	if _, err := quick[none](ctx, domain.ActivityFinish, f); err != nil {
+		return err
+	}
+	next, err := quick[domain.Next](ctx, domain.ActivityNextInLine, o.in)
+	if err != nil || next.OperationID == "" {
+		return err
+	}
+	in := o.in
+	in.OperationID, in.Actor, in.Kind = next.OperationID, next.Actor, domain.OpDelete
+	return workflow.NewContinueAsNewError(ctx, domain.WorkflowDelete, in)
+}
+
+// needs says what a human has to look at.
+func needs(leftover string, failed []string) string {
+	s := "A human has to look at it:"
+	if leftover != "" {
+		s += " " + leftover + " VMID and address are quarantined."
+	}
+	for _, f := range failed {
+		s += " Could not undo " + f + "."
+	}
+	return s
+}
