@@ -10,11 +10,11 @@ import (
 // ListClusters answers GET /api/v1/clusters.
 func (s *server) ListClusters(ctx context.Context, r ListClustersRequestObject) (ListClustersResponseObject, error) {
 	ctx, actor := caller(ctx)
-	clusters, next, err := s.app.Clusters.List(ctx, actor, page(r.Params.Limit, r.Params.Cursor))
+	found, err := s.app.Clusters.List(ctx, actor, page(r.Params.Limit, r.Params.Cursor))
 	if err != nil {
 		return nil, err
 	}
-	return ListClusters200JSONResponse{Items: convert(clusters, clusterJSON), Next: optional(next)}, nil
+	return ListClusters200JSONResponse{Items: convert(found.Items, clusterJSON), Next: optional(found.Next)}, nil
 }
 
 // CreateCluster answers POST /api/v1/clusters.
@@ -22,7 +22,7 @@ func (s *server) CreateCluster(ctx context.Context, r CreateClusterRequestObject
 	ctx, actor := caller(ctx)
 	b := r.Body
 	cluster, findings, err := s.app.Clusters.Create(ctx, actor, app.ClusterInput{
-		Name: b.Name, Endpoints: b.Endpoints, TokenID: b.TokenID, Token: domain.Secret(b.Token), CA: value(b.CA),
+		Name: value(b.Name), Endpoints: b.Endpoints, TokenID: b.TokenID, Token: domain.Secret(value(b.Token)), CA: value(b.CA),
 		Insecure: value(b.Insecure), VMIDFirst: value(b.VMIDFirst), VMIDLast: value(b.VMIDLast), Realm: value(b.Realm),
 	})
 	if err != nil {
@@ -73,7 +73,7 @@ func (s *server) ListClusterGuests(ctx context.Context, r ListClusterGuestsReque
 	if err != nil {
 		return nil, err
 	}
-	return ListClusterGuests200JSONResponse{Items: convert(guests, func(g domain.Guest) Guest {
+	return ListClusterGuests200JSONResponse{Items: convert(guests, func(g app.RemoteGuest) Guest {
 		return Guest{VMID: g.VMID, Name: optional(g.Name), Node: g.Node, Running: g.Running}
 	})}, nil
 }

@@ -12,13 +12,13 @@ import (
 // ListEdges answers GET /api/v1/edges.
 func (s *server) ListEdges(ctx context.Context, r ListEdgesRequestObject) (ListEdgesResponseObject, error) {
 	ctx, actor := caller(ctx)
-	edges, next, err := s.app.Edges.List(ctx, actor, value(r.Params.Site), page(r.Params.Limit, r.Params.Cursor))
+	found, err := s.app.Edges.List(ctx, actor, value(r.Params.Site), page(r.Params.Limit, r.Params.Cursor))
 	if err != nil {
 		return nil, err
 	}
 	names := s.namesFor(actor)
-	items := convert(edges, func(e domain.Edge) Edge { return edgeJSON(e, names.siteRef(ctx, e.SiteID)) })
-	return ListEdges200JSONResponse{Items: items, Next: optional(next)}, nil
+	items := convert(found.Items, func(e domain.Edge) Edge { return edgeJSON(e, names.siteRef(ctx, e.SiteID)) })
+	return ListEdges200JSONResponse{Items: items, Next: optional(found.Next)}, nil
 }
 
 // EnrollEdge answers POST /api/v1/edges.
@@ -58,7 +58,7 @@ func (s *server) RetireEdge(ctx context.Context, r RetireEdgeRequestObject) (Ret
 // DeleteEdge answers DELETE /api/v1/edges/{edge}.
 func (s *server) DeleteEdge(ctx context.Context, r DeleteEdgeRequestObject) (DeleteEdgeResponseObject, error) {
 	ctx, actor := caller(ctx)
-	if err := s.app.Edges.Delete(ctx, actor, r.Edge); err != nil {
+	if err := s.app.Edges.Delete(ctx, actor, r.Edge, 0); err != nil {
 		return nil, err
 	}
 	return DeleteEdge204Response{}, nil

@@ -9,7 +9,7 @@ import (
 
 // GetHealth answers GET /healthz.
 func (s *server) GetHealth(context.Context, GetHealthRequestObject) (GetHealthResponseObject, error) {
-	return GetHealth200JSONResponse{Status: "ok"}, nil
+	return GetHealth200JSONResponse{StatusJSONResponse{Status: "ok"}}, nil
 }
 
 // GetReadiness answers GET /readyz.
@@ -23,5 +23,5 @@ func (s *server) GetReadiness(ctx context.Context, _ GetReadinessRequestObject) 
 		// Whatever stands in the way, a probe reads 503 as "not yet" and anything else as a defect.
 		return nil, domain.Errorf(domain.Unavailable, "not ready: %w", err)
 	}
-	return GetReadiness200JSONResponse{Status: "ready"}, nil
+	return GetReadiness200JSONResponse{StatusJSONResponse{Status: "ready"}}, nil
 }

@@ -11,13 +11,13 @@ import (
 func (s *server) ListNodes(ctx context.Context, r ListNodesRequestObject) (ListNodesResponseObject, error) {
 	ctx, actor := caller(ctx)
 	filter := app.NodeFilter{Site: value(r.Params.Site), Cluster: value(r.Params.Cluster)}
-	nodes, next, err := s.app.Nodes.List(ctx, actor, filter, page(r.Params.Limit, r.Params.Cursor))
+	found, err := s.app.Nodes.List(ctx, actor, filter, page(r.Params.Limit, r.Params.Cursor))
 	if err != nil {
 		return nil, err
 	}
 	names := s.namesFor(actor)
-	items := convert(nodes, func(n domain.Node) Node { return nodeJSON(ctx, n, names) })
-	return ListNodes200JSONResponse{Items: items, Next: optional(next)}, nil
+	items := convert(found.Items, func(n domain.Node) Node { return nodeJSON(ctx, n, names) })
+	return ListNodes200JSONResponse{Items: items, Next: optional(found.Next)}, nil
 }
 
 // CreateNode answers POST /api/v1/nodes.
@@ -25,7 +25,7 @@ func (s *server) CreateNode(ctx context.Context, r CreateNodeRequestObject) (Cre
 	ctx, actor := caller(ctx)
 	b := r.Body
 	node, findings, err := s.app.Nodes.Create(ctx, actor, app.NodeInput{
-		Site: b.Site, Name: b.Name, Cluster: value(b.Cluster), URL: value(b.URL), TokenID: value(b.TokenID),
+		Site: b.Site, Name: value(b.Name), Cluster: value(b.Cluster), URL: value(b.URL), TokenID: value(b.TokenID),
 		Token: domain.Secret(value(b.Token)), CA: value(b.CA), Insecure: value(b.Insecure),
 		TemplateStorage: value(b.TemplateStorage), RootStorage: value(b.RootStorage), Bridge: value(b.Bridge),
 		Address: value(b.Address), Slots: value(b.Slots),
@@ -88,7 +88,7 @@ func (s *server) ListNodeStorages(ctx context.Context, r ListNodeStoragesRequest
 	if err != nil {
 		return nil, err
 	}
-	return ListNodeStorages200JSONResponse{Items: convert(storages, func(d domain.Storage) Storage {
+	return ListNodeStorages200JSONResponse{Items: convert(storages, func(d app.RemoteStorage) Storage {
 		return Storage{Name: d.Name, Content: list(d.Content), Total: d.Total, Free: d.Free, Shared: d.Shared, Active: d.Active}
 	})}, nil
 }

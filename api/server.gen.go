@@ -309,6 +309,27 @@ func (e PowerRequestAction) Valid() bool {
 	}
 }
 
+// Defines values for ReservationState.
+const (
+	ReservationStateHeld        ReservationState = "held"
+	ReservationStateQuarantined ReservationState = "quarantined"
+	ReservationStateReleasing   ReservationState = "releasing"
+)
+
+// Valid indicates whether the value is a known member of the ReservationState enum.
+func (e ReservationState) Valid() bool {
+	switch e {
+	case ReservationStateHeld:
+		return true
+	case ReservationStateQuarantined:
+		return true
+	case ReservationStateReleasing:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Scope.
 const (
 	ScopeAdmin      Scope = "admin"
@@ -474,7 +495,7 @@ type ClusterCreate struct {
 	Insecure *bool `json:"insecure,omitempty"`
 
 	// Name 1 to 63 of a-z, 0-9 and -, starting and ending with a letter or digit
-	Name Name `json:"name"`
+	Name *Name `json:"name,omitempty"`
 
 	// Realm Proxmox realm whose users own containers
 	Realm *string `json:"realm,omitempty"`
@@ -955,8 +976,8 @@ type NodeCreate struct {
 	// Insecure Do not verify the node's certificate
 	Insecure *bool `json:"insecure,omitempty"`
 
-	// Name 1 to 63 of a-z, 0-9 and -, starting and ending with a letter or digit
-	Name Name `json:"name"`
+	// Name Name of the node in Proxmox VE; may be left out when the cluster has only one
+	Name *string `json:"name,omitempty"`
 
 	// RootStorage Storage for root file systems; picked when absent
 	RootStorage *string `json:"rootStorage,omitempty"`
@@ -1152,8 +1173,10 @@ type QuotaSet struct {
 
 // ReconcileReport defines model for ReconcileReport.
 type ReconcileReport struct {
-	DryRun  bool     `json:"dryRun"`
-	Repairs []Repair `json:"repairs"`
+	DryRun bool `json:"dryRun"`
+
+	// Report What was found, and what was done about it, one line each
+	Report string `json:"report"`
 }
 
 // ReconcileRequest defines model for ReconcileRequest.
@@ -1168,26 +1191,21 @@ type Ref struct {
 	Name string `json:"name"`
 }
 
-// Repair One thing that the reconciler healed or found.
-type Repair struct {
-	// Action What was done, or `reported`
-	Action string  `json:"action"`
-	Detail *string `json:"detail,omitempty"`
-
-	// Subject Example: container web01
-	Subject string `json:"subject"`
-
-	// What Example: container vanished
-	What string `json:"what"`
-}
-
-// Reservation What a container holds of the network.
+// Reservation An address that is held.
 type Reservation struct {
-	Address     string `json:"address"`
-	ContainerID string `json:"containerId"`
-	Hostname    string `json:"hostname"`
-	MAC         string `json:"mac"`
+	Address string `json:"address"`
+
+	// Container Another object, by ID and name.
+	Container *Ref    `json:"container,omitempty"`
+	Hostname  *string `json:"hostname,omitempty"`
+	MAC       *string `json:"mac,omitempty"`
+
+	// State `releasing` until every edge has forgotten it, `quarantined` when its container is gone for good
+	State ReservationState `json:"state"`
 }
+
+// ReservationState `releasing` until every edge has forgotten it, `quarantined` when its container is gone for good
+type ReservationState string
 
 // Scope defines model for Scope.
 type Scope string
@@ -1273,17 +1291,18 @@ type SiteList struct {
 
 // SiteNetwork defines model for SiteNetwork.
 type SiteNetwork struct {
+	// Desired Revision that the last change made
 	Desired int64  `json:"desired"`
 	Edges   []Edge `json:"edges"`
 
-	// Names Further DNS names: nodes and edges
-	Names        []HostName    `json:"names"`
+	// Published Revision that edges may fetch
 	Published    int64         `json:"published"`
 	Reservations []Reservation `json:"reservations"`
 }
 
-// SiteUpdate Name, domain and network of a site are for good, as containers carry them already.
+// SiteUpdate The network of a site is for good.
 type SiteUpdate struct {
+	Domain       *string   `json:"domain,omitempty"`
 	DynamicFirst *string   `json:"dynamicFirst,omitempty"`
 	DynamicLast  *string   `json:"dynamicLast,omitempty"`
 	Forwarders   *[]string `json:"forwarders,omitempty"`
@@ -1292,7 +1311,10 @@ type SiteUpdate struct {
 	// LeaseTime A duration such as `12h` or `30m`
 	//
 	// Example: 12h
-	LeaseTime   *Duration `json:"leaseTime,omitempty"`
+	LeaseTime *Duration `json:"leaseTime,omitempty"`
+
+	// Name 1 to 63 of a-z, 0-9 and -, starting and ending with a letter or digit
+	Name        *Name     `json:"name,omitempty"`
 	Nameservers *[]string `json:"nameservers,omitempty"`
 	RangeFirst  *string   `json:"rangeFirst,omitempty"`
 	RangeLast   *string   `json:"rangeLast,omitempty"`
@@ -1464,8 +1486,17 @@ type ListAuditParams struct {
 	// Action Only entries of this action, such as `container.create`
 	Action *string `form:"action,omitempty" json:"action,omitempty"`
 
+	// Resource Only entries about this noun, such as `container`
+	Resource *string `form:"resource,omitempty" json:"resource,omitempty"`
+
 	// ResourceID Only entries about this resource
 	ResourceID *string `form:"resourceId,omitempty" json:"resourceId,omitempty"`
+
+	// Outcome Only entries with this outcome, such as `ok` or `forbidden`
+	Outcome *string `form:"outcome,omitempty" json:"outcome,omitempty"`
+
+	// Since Only entries from this time on
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
 
 	// Limit Most items to answer
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1635,8 +1666,8 @@ type UpdateNodeParams struct {
 
 // ListOperationsParams defines parameters for ListOperations.
 type ListOperationsParams struct {
-	// ResourceID ID of the resource they run on
-	ResourceID *string `form:"resourceId,omitempty" json:"resourceId,omitempty"`
+	// Container ID or name of a container
+	Container *string `form:"container,omitempty" json:"container,omitempty"`
 
 	// State Only operations in this state
 	State *OperationState `form:"state,omitempty" json:"state,omitempty"`
@@ -1685,6 +1716,27 @@ type DeleteSiteParams struct {
 type UpdateSiteParams struct {
 	// IfMatch The ETag that the object must still have; refused with 412 when it has another
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListTokensParams defines parameters for ListTokens.
+type ListTokensParams struct {
+	// Owner Only tokens of this user; other users' are for administrators alone
+	Owner *string `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Limit Most items to answer
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListUsersParams defines parameters for ListUsers.
+type ListUsersParams struct {
+	// Limit Most items to answer
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateClusterJSONRequestBody defines body for CreateCluster for application/json ContentType.
@@ -1892,7 +1944,7 @@ type ServerInterface interface {
 	GetSiteNetwork(c *gin.Context, site SiteRef)
 	// ListTokens List API tokens
 	// (GET /api/v1/tokens)
-	ListTokens(c *gin.Context)
+	ListTokens(c *gin.Context, params ListTokensParams)
 	// CreateToken Create an API token
 	// (POST /api/v1/tokens)
 	CreateToken(c *gin.Context)
@@ -1901,7 +1953,7 @@ type ServerInterface interface {
 	DeleteToken(c *gin.Context, token string)
 	// ListUsers List users
 	// (GET /api/v1/users)
-	ListUsers(c *gin.Context)
+	ListUsers(c *gin.Context, params ListUsersParams)
 	// CreateUser Create a user
 	// (POST /api/v1/users)
 	CreateUser(c *gin.Context)
@@ -1953,11 +2005,35 @@ func (siw *ServerInterfaceWrapper) ListAudit(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional query parameter "resource" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resource", c.Request.URL.Query(), &params.Resource, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resource: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	// ------------- Optional query parameter "resourceId" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "resourceId", c.Request.URL.Query(), &params.ResourceID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resourceId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "outcome" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "outcome", c.Request.URL.Query(), &params.Outcome, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter outcome: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", c.Request.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter since: %w", err), http.StatusBadRequest)
 		return
 	}
 
@@ -3158,11 +3234,11 @@ func (siw *ServerInterfaceWrapper) ListOperations(c *gin.Context) {
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListOperationsParams
 
-	// ------------- Optional query parameter "resourceId" -------------
+	// ------------- Optional query parameter "container" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "resourceId", c.Request.URL.Query(), &params.ResourceID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "container", c.Request.URL.Query(), &params.Container, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resourceId: %w", err), http.StatusBadRequest)
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter container: %w", err), http.StatusBadRequest)
 		return
 	}
 
@@ -3656,6 +3732,36 @@ func (siw *ServerInterfaceWrapper) GetSiteNetwork(c *gin.Context) {
 // ListTokens operation middleware
 func (siw *ServerInterfaceWrapper) ListTokens(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTokensParams
+
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", c.Request.URL.Query(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter owner: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3663,7 +3769,7 @@ func (siw *ServerInterfaceWrapper) ListTokens(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.ListTokens(c)
+	siw.Handler.ListTokens(c, params)
 }
 
 // CreateToken operation middleware
@@ -3707,6 +3813,28 @@ func (siw *ServerInterfaceWrapper) DeleteToken(c *gin.Context) {
 // ListUsers operation middleware
 func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUsersParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3714,7 +3842,7 @@ func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.ListUsers(c)
+	siw.Handler.ListUsers(c, params)
 }
 
 // CreateUser operation middleware
@@ -6036,6 +6164,7 @@ func (response GetSiteNetworkdefaultApplicationProblemPlusJSONResponse) VisitGet
 }
 
 type ListTokensRequestObject struct {
+	Params ListTokensParams
 }
 
 type ListTokensResponseObject interface {
@@ -6146,6 +6275,7 @@ func (response DeleteTokendefaultApplicationProblemPlusJSONResponse) VisitDelete
 }
 
 type ListUsersRequestObject struct {
+	Params ListUsersParams
 }
 
 type ListUsersResponseObject interface {
@@ -8142,8 +8272,10 @@ func (sh *strictHandler) GetSiteNetwork(ctx *gin.Context, site SiteRef) {
 }
 
 // ListTokens operation middleware
-func (sh *strictHandler) ListTokens(ctx *gin.Context) {
+func (sh *strictHandler) ListTokens(ctx *gin.Context, params ListTokensParams) {
 	var request ListTokensRequestObject
+
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ListTokens(ctx, request.(ListTokensRequestObject))
@@ -8234,8 +8366,10 @@ func (sh *strictHandler) DeleteToken(ctx *gin.Context, token string) {
 }
 
 // ListUsers operation middleware
-func (sh *strictHandler) ListUsers(ctx *gin.Context) {
+func (sh *strictHandler) ListUsers(ctx *gin.Context, params ListUsersParams) {
 	var request ListUsersRequestObject
+
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ListUsers(ctx, request.(ListUsersRequestObject))

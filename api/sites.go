@@ -11,11 +11,11 @@ import (
 // ListSites answers GET /api/v1/sites.
 func (s *server) ListSites(ctx context.Context, r ListSitesRequestObject) (ListSitesResponseObject, error) {
 	ctx, actor := caller(ctx)
-	sites, next, err := s.app.Sites.List(ctx, actor, page(r.Params.Limit, r.Params.Cursor))
+	found, err := s.app.Sites.List(ctx, actor, page(r.Params.Limit, r.Params.Cursor))
 	if err != nil {
 		return nil, err
 	}
-	return ListSites200JSONResponse{Items: convert(sites, siteJSON), Next: optional(next)}, nil
+	return ListSites200JSONResponse{Items: convert(found.Items, siteJSON), Next: optional(found.Next)}, nil
 }
 
 // CreateSite answers POST /api/v1/sites.
@@ -56,7 +56,7 @@ func (s *server) UpdateSite(ctx context.Context, r UpdateSiteRequestObject) (Upd
 		return nil, err
 	}
 	patch := app.SitePatch{
-		Gateway: b.Gateway, RangeFirst: b.RangeFirst, RangeLast: b.RangeLast,
+		Name: b.Name, Domain: b.Domain, Gateway: b.Gateway, RangeFirst: b.RangeFirst, RangeLast: b.RangeLast,
 		DynamicFirst: b.DynamicFirst, DynamicLast: b.DynamicLast, Nameservers: b.Nameservers, Forwarders: b.Forwarders,
 	}
 	if b.LeaseTime != nil {
@@ -88,12 +88,25 @@ func (s *server) GetSiteNetwork(ctx context.Context, r GetSiteNetworkRequestObje
 	site := Ref{ID: network.Site.ID, Name: network.Site.Name}
 	return GetSiteNetwork200JSONResponse{
 		Desired: network.Site.Desired, Published: network.Site.Published,
-		Reservations: convert(network.Snapshot.Hosts, func(h domain.Host) Reservation {
-			return Reservation{Address: h.Address, MAC: h.MAC, Hostname: h.Hostname, ContainerID: h.ID}
-		}),
-		Names: convert(network.Snapshot.Names, func(h domain.HostName) HostName { return HostName{Name: h.Name, Address: h.Address} }),
-		Edges: convert(network.Edges, func(e domain.Edge) Edge { return edgeJSON(e, site) }),
+		Reservations: convert(network.Reservations, reservationJSON),
+		Edges:        convert(network.Edges, func(e domain.Edge) Edge { return edgeJSON(e, site) }),
 	}, nil
+}
+
+func reservationJSON(r app.Reservation) Reservation {
+	out := Reservation{
+		Address: r.Address, State: ReservationStateHeld, MAC: optional(r.MAC), Hostname: optional(r.Hostname),
+	}
+	switch {
+	case r.ContainerID == "":
+		out.State = ReservationStateQuarantined
+	case r.Releasing:
+		out.State = ReservationStateReleasing
+	}
+	if r.ContainerID != "" {
+		out.Container = &Ref{ID: r.ContainerID, Name: r.Container}
+	}
+	return out
 }
 
 func siteJSON(s domain.Site) Site {

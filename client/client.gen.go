@@ -310,6 +310,27 @@ func (e PowerRequestAction) Valid() bool {
 	}
 }
 
+// Defines values for ReservationState.
+const (
+	ReservationStateHeld        ReservationState = "held"
+	ReservationStateQuarantined ReservationState = "quarantined"
+	ReservationStateReleasing   ReservationState = "releasing"
+)
+
+// Valid indicates whether the value is a known member of the ReservationState enum.
+func (e ReservationState) Valid() bool {
+	switch e {
+	case ReservationStateHeld:
+		return true
+	case ReservationStateQuarantined:
+		return true
+	case ReservationStateReleasing:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Scope.
 const (
 	ScopeAdmin      Scope = "admin"
@@ -475,7 +496,7 @@ type ClusterCreate struct {
 	Insecure *bool `json:"insecure,omitempty"`
 
 	// Name 1 to 63 of a-z, 0-9 and -, starting and ending with a letter or digit
-	Name Name `json:"name"`
+	Name *Name `json:"name,omitempty"`
 
 	// Realm Proxmox realm whose users own containers
 	Realm *string `json:"realm,omitempty"`
@@ -956,8 +977,8 @@ type NodeCreate struct {
 	// Insecure Do not verify the node's certificate
 	Insecure *bool `json:"insecure,omitempty"`
 
-	// Name 1 to 63 of a-z, 0-9 and -, starting and ending with a letter or digit
-	Name Name `json:"name"`
+	// Name Name of the node in Proxmox VE; may be left out when the cluster has only one
+	Name *string `json:"name,omitempty"`
 
 	// RootStorage Storage for root file systems; picked when absent
 	RootStorage *string `json:"rootStorage,omitempty"`
@@ -1153,8 +1174,10 @@ type QuotaSet struct {
 
 // ReconcileReport defines model for ReconcileReport.
 type ReconcileReport struct {
-	DryRun  bool     `json:"dryRun"`
-	Repairs []Repair `json:"repairs"`
+	DryRun bool `json:"dryRun"`
+
+	// Report What was found, and what was done about it, one line each
+	Report string `json:"report"`
 }
 
 // ReconcileRequest defines model for ReconcileRequest.
@@ -1169,26 +1192,21 @@ type Ref struct {
 	Name string `json:"name"`
 }
 
-// Repair One thing that the reconciler healed or found.
-type Repair struct {
-	// Action What was done, or `reported`
-	Action string  `json:"action"`
-	Detail *string `json:"detail,omitempty"`
-
-	// Subject Example: container web01
-	Subject string `json:"subject"`
-
-	// What Example: container vanished
-	What string `json:"what"`
-}
-
-// Reservation What a container holds of the network.
+// Reservation An address that is held.
 type Reservation struct {
-	Address     string `json:"address"`
-	ContainerID string `json:"containerId"`
-	Hostname    string `json:"hostname"`
-	MAC         string `json:"mac"`
+	Address string `json:"address"`
+
+	// Container Another object, by ID and name.
+	Container *Ref    `json:"container,omitempty"`
+	Hostname  *string `json:"hostname,omitempty"`
+	MAC       *string `json:"mac,omitempty"`
+
+	// State `releasing` until every edge has forgotten it, `quarantined` when its container is gone for good
+	State ReservationState `json:"state"`
 }
+
+// ReservationState `releasing` until every edge has forgotten it, `quarantined` when its container is gone for good
+type ReservationState string
 
 // Scope defines model for Scope.
 type Scope string
@@ -1274,17 +1292,18 @@ type SiteList struct {
 
 // SiteNetwork defines model for SiteNetwork.
 type SiteNetwork struct {
+	// Desired Revision that the last change made
 	Desired int64  `json:"desired"`
 	Edges   []Edge `json:"edges"`
 
-	// Names Further DNS names: nodes and edges
-	Names        []HostName    `json:"names"`
+	// Published Revision that edges may fetch
 	Published    int64         `json:"published"`
 	Reservations []Reservation `json:"reservations"`
 }
 
-// SiteUpdate Name, domain and network of a site are for good, as containers carry them already.
+// SiteUpdate The network of a site is for good.
 type SiteUpdate struct {
+	Domain       *string   `json:"domain,omitempty"`
 	DynamicFirst *string   `json:"dynamicFirst,omitempty"`
 	DynamicLast  *string   `json:"dynamicLast,omitempty"`
 	Forwarders   *[]string `json:"forwarders,omitempty"`
@@ -1293,7 +1312,10 @@ type SiteUpdate struct {
 	// LeaseTime A duration such as `12h` or `30m`
 	//
 	// Example: 12h
-	LeaseTime   *Duration `json:"leaseTime,omitempty"`
+	LeaseTime *Duration `json:"leaseTime,omitempty"`
+
+	// Name 1 to 63 of a-z, 0-9 and -, starting and ending with a letter or digit
+	Name        *Name     `json:"name,omitempty"`
 	Nameservers *[]string `json:"nameservers,omitempty"`
 	RangeFirst  *string   `json:"rangeFirst,omitempty"`
 	RangeLast   *string   `json:"rangeLast,omitempty"`
@@ -1465,8 +1487,17 @@ type ListAuditParams struct {
 	// Action Only entries of this action, such as `container.create`
 	Action *string `form:"action,omitempty" json:"action,omitempty"`
 
+	// Resource Only entries about this noun, such as `container`
+	Resource *string `form:"resource,omitempty" json:"resource,omitempty"`
+
 	// ResourceID Only entries about this resource
 	ResourceID *string `form:"resourceId,omitempty" json:"resourceId,omitempty"`
+
+	// Outcome Only entries with this outcome, such as `ok` or `forbidden`
+	Outcome *string `form:"outcome,omitempty" json:"outcome,omitempty"`
+
+	// Since Only entries from this time on
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
 
 	// Limit Most items to answer
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1636,8 +1667,8 @@ type UpdateNodeParams struct {
 
 // ListOperationsParams defines parameters for ListOperations.
 type ListOperationsParams struct {
-	// ResourceID ID of the resource they run on
-	ResourceID *string `form:"resourceId,omitempty" json:"resourceId,omitempty"`
+	// Container ID or name of a container
+	Container *string `form:"container,omitempty" json:"container,omitempty"`
 
 	// State Only operations in this state
 	State *OperationState `form:"state,omitempty" json:"state,omitempty"`
@@ -1686,6 +1717,27 @@ type DeleteSiteParams struct {
 type UpdateSiteParams struct {
 	// IfMatch The ETag that the object must still have; refused with 412 when it has another
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListTokensParams defines parameters for ListTokens.
+type ListTokensParams struct {
+	// Owner Only tokens of this user; other users' are for administrators alone
+	Owner *string `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Limit Most items to answer
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListUsersParams defines parameters for ListUsers.
+type ListUsersParams struct {
+	// Limit Most items to answer
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateClusterJSONRequestBody defines body for CreateCluster for application/json ContentType.
@@ -2264,7 +2316,7 @@ type ClientInterface interface {
 	// ListTokens List API tokens
 	//
 	// Corresponds with GET /api/v1/tokens (the `ListTokens` operationId).
-	ListTokens(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListTokens(ctx context.Context, params *ListTokensParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateTokenWithBody Create an API token
 	//
@@ -2292,7 +2344,7 @@ type ClientInterface interface {
 	// ListUsers List users
 	//
 	// Corresponds with GET /api/v1/users (the `ListUsers` operationId).
-	ListUsers(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateUserWithBody Create a user
 	//
@@ -3432,8 +3484,8 @@ func (c *Raw) GetSiteNetwork(ctx context.Context, site SiteRef, reqEditors ...Re
 // ListTokens List API tokens
 //
 // Corresponds with GET /api/v1/tokens (the `ListTokens` operationId).
-func (c *Raw) ListTokens(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListTokensRequest(c.Server)
+func (c *Raw) ListTokens(ctx context.Context, params *ListTokensParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTokensRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3500,8 +3552,8 @@ func (c *Raw) DeleteToken(ctx context.Context, token string, reqEditors ...Reque
 // ListUsers List users
 //
 // Corresponds with GET /api/v1/users (the `ListUsers` operationId).
-func (c *Raw) ListUsers(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListUsersRequest(c.Server)
+func (c *Raw) ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListUsersRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3660,9 +3712,45 @@ func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request,
 
 		}
 
+		if params.Resource != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resource", *params.Resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.ResourceID != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resourceId", *params.ResourceID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Outcome != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "outcome", *params.Outcome, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5523,9 +5611,9 @@ func NewListOperationsRequest(server string, params *ListOperationsParams) (*htt
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
-		if params.ResourceID != nil {
+		if params.Container != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resourceId", *params.ResourceID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "container", *params.Container, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -6267,7 +6355,7 @@ func NewGetSiteNetworkRequest(server string, site SiteRef) (*http.Request, error
 }
 
 // NewListTokensRequest constructs an http.Request for the ListTokens method
-func NewListTokensRequest(server string) (*http.Request, error) {
+func NewListTokensRequest(server string, params *ListTokensParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -6283,6 +6371,57 @@ func NewListTokensRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Owner != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -6368,7 +6507,7 @@ func NewDeleteTokenRequest(server string, token string) (*http.Request, error) {
 }
 
 // NewListUsersRequest constructs an http.Request for the ListUsers method
-func NewListUsersRequest(server string) (*http.Request, error) {
+func NewListUsersRequest(server string, params *ListUsersParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -6384,6 +6523,45 @@ func NewListUsersRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -7116,7 +7294,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/tokens (the `ListTokens` operationId).
-	ListTokensWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListTokensResponse, error)
+	ListTokensWithResponse(ctx context.Context, params *ListTokensParams, reqEditors ...RequestEditorFn) (*ListTokensResponse, error)
 
 	// CreateTokenWithBodyWithResponse Create an API token
 	//
@@ -7148,7 +7326,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/users (the `ListUsers` operationId).
-	ListUsersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListUsersResponse, error)
+	ListUsersWithResponse(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*ListUsersResponse, error)
 
 	// CreateUserWithBodyWithResponse Create a user
 	//
@@ -11010,8 +11188,8 @@ func (c *ClientWithResponses) GetSiteNetworkWithResponse(ctx context.Context, si
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/v1/tokens (the `ListTokens` operationId).
-func (c *ClientWithResponses) ListTokensWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListTokensResponse, error) {
-	rsp, err := c.ListTokens(ctx, reqEditors...)
+func (c *ClientWithResponses) ListTokensWithResponse(ctx context.Context, params *ListTokensParams, reqEditors ...RequestEditorFn) (*ListTokensResponse, error) {
+	rsp, err := c.ListTokens(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -11066,8 +11244,8 @@ func (c *ClientWithResponses) DeleteTokenWithResponse(ctx context.Context, token
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/v1/users (the `ListUsers` operationId).
-func (c *ClientWithResponses) ListUsersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListUsersResponse, error) {
-	rsp, err := c.ListUsers(ctx, reqEditors...)
+func (c *ClientWithResponses) ListUsersWithResponse(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*ListUsersResponse, error) {
+	rsp, err := c.ListUsers(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
