@@ -1,0 +1,50 @@
+package app
+
+import (
+	"context"
+
+	"berth/domain"
+)
+
+// Proxmox is what the use cases ask of Proxmox VE directly, without a workflow: reads alone.
+type Proxmox interface {
+	// Check returns what an administrator has to know before the node is used; a node without a name checks the cluster alone.
+	Check(ctx context.Context, c domain.Cluster, n domain.Node) ([]domain.Finding, error)
+	Nodes(ctx context.Context, c domain.Cluster) ([]RemoteNode, error)
+	Storages(ctx context.Context, c domain.Cluster, node string) ([]RemoteStorage, error)
+	// Guests returns the containers of a node, or of every node when it is empty.
+	Guests(ctx context.Context, c domain.Cluster, node string) ([]RemoteGuest, error)
+	// Name returns the name of the Proxmox cluster, empty for a single node, and the version of Proxmox VE.
+	Name(ctx context.Context, c domain.Cluster) (clusterName string, version string, err error)
+}
+
+// ImageSource reads image registries.
+type ImageSource interface {
+	Inspect(ctx context.Context, img domain.Image) (domain.ImageInfo, error)
+}
+
+// RemoteNode is a server as its Proxmox cluster lists it.
+type RemoteNode struct {
+	Name   string
+	IP     string
+	Online bool
+}
+
+// RemoteStorage is a storage of a node.
+type RemoteStorage struct {
+	Name    string
+	Content []string // such as "vztmpl", "rootdir"
+	Total   int64    // bytes
+	Free    int64    // bytes
+	Shared  bool
+	Active  bool
+}
+
+// RemoteGuest is a container as Proxmox VE lists it.
+type RemoteGuest struct {
+	VMID    int
+	Name    string
+	Node    string
+	Running bool
+	Managed bool // carries Berth's marker
+}
