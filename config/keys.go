@@ -32,6 +32,9 @@ type Config struct {
 	TemporalUI        string `key:"temporal_ui" default:"127.0.0.1:8233" help:"where the UI of berth standalone's own Temporal listens; empty means none"`
 	TemporalBinary    string `key:"temporal_binary" help:"path of berth-temporal; default: beside berth"`
 
+	TemporalCodec bool `key:"temporal_codec" help:"encrypt the payloads of workflows with the key ring"`
+
+	DialAllow         []string      `key:"dial_allow" help:"ip:port pairs on loopback or link-local addresses that may be dialled for users all the same, such as a registry on this host"`
 	WorkerListen      string        `key:"worker_listen" help:"address of a worker's /healthz and /metrics; empty means none"`
 	ReconcileInterval time.Duration `key:"reconcile_interval" default:"20s" help:"how often SQL, Proxmox VE, Temporal and the edges are compared"`
 	ObserveInterval   time.Duration `key:"observe_interval" default:"5s" help:"how often clusters are looked at"`
