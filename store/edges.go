@@ -142,7 +142,7 @@ func (s *Store) RetireEdge(ctx context.Context, id string) error {
 			return err
 		}
 		return set[edgeRow](ctx, tx, id, "edge "+row.Name, map[string]any{
-			"retired": true, "address": "", "leases": "[]", "version": row.Version + 1,
+			"retired": true, "address": "", "leases": nil, "version": row.Version + 1,
 		})
 	})
 }
