@@ -122,6 +122,19 @@ func testNodes(t *testing.T, e *env) {
 	must(t, err)
 	same(t, "nodes of beta", len(list), 1)
 
+	got.Name = "pve1b"
+	must(t, e.UpdateNode(e.ctx, &got))
+	same(t, "desired after renaming a node with address", desired(), 4)
+	got.Name = "pve1"
+	must(t, e.UpdateNode(e.ctx, &got))
+	web := e.container(t, s, "web")
+	must(t, e.Reserve(e.ctx, s, &web))
+	clash := domain.Node{Name: "web", ClusterID: c.ID, SiteID: s.ID, Address: "198.18.0.8"}
+	err = e.CreateNode(e.ctx, &clash)
+	wantKind(t, err, domain.Conflict)
+	same(t, "offending field", fieldOf(err), "name")
+	wantKind(t, e.CreateEdge(e.ctx, &domain.Edge{Name: "web", SiteID: s.ID}), domain.Conflict)
+
 	taken := domain.Node{Name: "pve9", ClusterID: c.ID, SiteID: s.ID, Address: "198.18.0.6"}
 	wantKind(t, e.CreateNode(e.ctx, &taken), domain.Conflict)
 
@@ -161,7 +174,7 @@ func testEdges(t *testing.T, e *env) {
 	same(t, "dnsmasq", got.Versions["dnsmasq"], "2.90")
 	site, err := e.Site(e.ctx, s.ID)
 	must(t, err)
-	same(t, "desired after an address", site.Desired, 2)
+	same(t, "desired after an edge and its address", site.Desired, 3)
 
 	before := last()
 	must(t, e.ReportEdge(e.ctx, edge.ID, report))

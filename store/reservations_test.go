@@ -50,7 +50,7 @@ func testReserveConcurrently(t *testing.T, e *env) {
 	}
 	site, err := e.Site(e.ctx, s.ID)
 	must(t, err)
-	same(t, "desired revision", site.Desired, 2+n)
+	same(t, "desired revision", site.Desired, 2+n) // the first, and one by the node
 	held, err := e.Reservations(e.ctx, s.ID)
 	must(t, err)
 	same(t, "reservations", len(held), n)

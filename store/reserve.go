@@ -59,11 +59,7 @@ func (s *Store) ReserveAs(ctx context.Context, site domain.Site, c *domain.Conta
 			return err
 		}
 		if by, ok := taken[address]; ok {
-			return &domain.Error{
-				Kind:    domain.Conflict,
-				Message: "the address " + address + " is taken by " + by.what,
-				Fields:  []domain.FieldError{{Field: "address", Rule: "must be free in the site"}},
-			}
+			return refuse("address", "the address "+address+" is taken by "+by.what)
 		}
 		return tx.hold(ctx, fresh.ID, c, address, mac)
 	})
@@ -100,21 +96,14 @@ func (s *Store) holdAgain(ctx context.Context, siteID string, c *domain.Containe
 
 // freeHostname is nil when no other container of the site has the name, nor a node or an edge, which are named in DNS as well.
 func (s *Store) freeHostname(ctx context.Context, siteID, containerID, name string) error {
-	refuse := func(message string) error {
-		return &domain.Error{
-			Kind:    domain.Conflict,
-			Message: message,
-			Fields:  []domain.FieldError{{Field: "name", Rule: "must be unique in the site"}},
-		}
-	}
 	row, err := one[reservationRow](s, s.q(ctx).Where("site_id = ? AND hostname = ?", siteID, name), "reservation")
 	switch {
 	case err == nil && row.ContainerID == containerID:
 		return nil
 	case err == nil && row.State == Releasing:
-		return refuse("the name " + name + " was just given up and some edge still serves it: try again shortly")
+		return refuse("name", "the name "+name+" was just given up and some edge still serves it: try again shortly")
 	case err == nil:
-		return refuse("the name " + name + " is taken in this site")
+		return refuse("name", "the name "+name+" is taken in this site")
 	case !domain.Is(err, domain.NotFound):
 		return err
 	}
@@ -127,7 +116,7 @@ func (s *Store) freeHostname(ctx context.Context, siteID, containerID, name stri
 		return err
 	}
 	if nodes+edges > 0 {
-		return refuse("the name " + name + " belongs to a node or an edge of this site")
+		return refuse("name", "the name "+name+" belongs to a node or an edge of this site")
 	}
 	return nil
 }
