@@ -44,6 +44,10 @@ func testPlace(t *testing.T, e *env) {
 	must(t, err) // 503
 	_, err = place(d, nil)
 	wantKind(t, err, domain.Limited)
+	_, err = e.PlaceAs(e.ctx, a, n1.ID, 501, "the same again")
+	must(t, err)
+	_, err = e.PlaceAs(e.ctx, a, n1.ID, 600, "elsewhere")
+	wantKind(t, err, domain.Conflict)
 	_, err = e.PlaceAs(e.ctx, d, n1.ID, 500, "imported")
 	wantKind(t, err, domain.Conflict)
 	same(t, "offending field", fieldOf(err), "vmid")

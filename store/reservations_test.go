@@ -100,7 +100,13 @@ func testReserveRules(t *testing.T, e *env) {
 	err = e.ReserveAs(e.ctx, s, &imported, "198.18.9.12", b.MAC)
 	wantKind(t, err, domain.Conflict)
 	same(t, "offending field", fieldOf(err), "mac")
-	must(t, e.ReserveAs(e.ctx, s, &imported, "198.18.9.12", "bc:24:11:00:00:01"))
+	for range 2 { // an activity may run twice
+		must(t, e.ReserveAs(e.ctx, s, &imported, "198.18.9.12", "bc:24:11:00:00:01"))
+	}
+	wantKind(t, e.ReserveAs(e.ctx, s, &imported, "198.18.9.13", "bc:24:11:00:00:01"), domain.Conflict)
+	renamed := imported
+	renamed.Name = "another"
+	wantKind(t, e.Reserve(e.ctx, s, &renamed), domain.Conflict)
 
 	_, err = e.RenameReservation(e.ctx, b.ID, "a")
 	wantKind(t, err, domain.Conflict)
