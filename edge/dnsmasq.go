@@ -82,8 +82,8 @@ func (d *Dnsmasq) Apply(ctx context.Context, snapshot domain.Snapshot) ([]templa
 	if d.refused.err != nil && time.Now().Before(d.refused.until) && maps.Equal(want, d.refused.files) {
 		return problems, errors.Join(d.refused.err, d.heal(ctx))
 	}
-	if swapped, err := d.converge(ctx, next); err != nil {
-		if swapped {
+	if blame, err := d.converge(ctx, next); err != nil {
+		if blame && (d.served == nil || !maps.Equal(want, d.served.files)) {
 			d.remember(want, err)
 		}
 		return problems, errors.Join(err, d.heal(ctx))
@@ -128,13 +128,15 @@ const (
 	restart        // the main configuration, or it does not run
 )
 
-// converge makes the files on disk the wanted ones and dnsmasq serve them. swapped says whether the disk was changed.
+// converge makes the files on disk the wanted ones and dnsmasq serve them. blame says that an error came from serving
+// these very files, so that trying them again would interrupt service again.
 //
 // The order of the swap survives a crash at any point: the generation marker goes first and the revision marker last, so
 // that what dnsmasq announces differs from the markers on disk until it has read everything.
-func (d *Dnsmasq) converge(ctx context.Context, next served) (swapped bool, err error) {
+func (d *Dnsmasq) converge(ctx context.Context, next served) (blame bool, err error) {
 	files := d.tree()
-	if err := files.prepare(); err != nil {
+	fresh, err := files.prepare()
+	if err != nil {
 		return false, err
 	}
 	c, err := files.diff(next.files)
@@ -147,7 +149,7 @@ func (d *Dnsmasq) converge(ctx context.Context, next served) (swapped bool, err 
 		return false, err
 	}
 	need := max(needed(c), lag)
-	if !running {
+	if fresh || !running {
 		need = restart
 	}
 	if need == none {
@@ -187,6 +189,9 @@ func (d *Dnsmasq) converge(ctx context.Context, next served) (swapped bool, err 
 		}
 		if err = d.prove(ctx, need, mark, next, c); err == nil || need == restart || ctx.Err() != nil {
 			break
+		}
+		if meanwhile, diffErr := files.diff(next.files); diffErr != nil || !meanwhile.empty() {
+			return false, err // somebody changed the files just now, which the next Apply heals
 		}
 		if need+1 == restart && !d.mayForce() {
 			break

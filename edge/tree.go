@@ -34,14 +34,19 @@ func (c change) touches(folder string) bool {
 	return slices.ContainsFunc(c.rewritten, inside) || slices.ContainsFunc(c.removed, inside)
 }
 
-// prepare makes the folders.
-func (t tree) prepare() error {
-	for _, dir := range append([]string{"", ".stage"}, t.owned...) {
-		if err := os.MkdirAll(filepath.Join(t.dir, dir), 0o755); err != nil {
-			return fmt.Errorf("make the folder of rendered files: %w", err)
+// prepare makes the folders. fresh says that an owned one was not there, so whoever watched it watches nothing now.
+func (t tree) prepare() (fresh bool, err error) {
+	for _, dir := range t.owned {
+		if _, err := os.Stat(filepath.Join(t.dir, dir)); errors.Is(err, fs.ErrNotExist) {
+			fresh = true
 		}
 	}
-	return nil
+	for _, dir := range append([]string{"", ".stage"}, t.owned...) {
+		if err := os.MkdirAll(filepath.Join(t.dir, dir), 0o755); err != nil {
+			return fresh, fmt.Errorf("make the folder of rendered files: %w", err)
+		}
+	}
+	return fresh, nil
 }
 
 // diff compares the files on disk, read anew because people edit them, with the wanted ones.
