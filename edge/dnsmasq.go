@@ -17,7 +17,7 @@ import (
 	"berth/templates"
 )
 
-// Dnsmasq is the Daemon for DHCP and DNS. Set the fields, then use it; Apply, Status and Stop may run concurrently.
+// Dnsmasq is the Daemon for DHCP and DNS, made by NewDnsmasq. Its methods may run concurrently.
 type Dnsmasq struct {
 	Options   templates.DnsmasqOptions
 	Interface string // that has Options.ListenAddress; leases are released through it
@@ -26,6 +26,7 @@ type Dnsmasq struct {
 
 	mu      sync.Mutex
 	served  *served // what was last proved to be served, nil at first
+	seen    stamps
 	refused refused
 	watched *watcher // of the running process
 	died    chan struct{}
@@ -53,7 +54,7 @@ const (
 	firstRetry   = 15 * time.Second
 	lastRetry    = 5 * time.Minute
 	forceEvery   = time.Minute
-	proveTimeout = 3 * time.Second // dnsmasq needs a few ms; 10,000 files after a signal take it some 100 ms
+	proveTimeout = 5 * time.Second // dnsmasq needs a few ms, but 1 to 2 s to read 10,000 files after a signal
 )
 
 // NewDnsmasq returns the Daemon for dnsmasq.
@@ -61,7 +62,7 @@ func NewDnsmasq(options templates.DnsmasqOptions, iface string, exec Exec) *Dnsm
 	options.LeaseFile = cmp.Or(options.LeaseFile, filepath.Join(options.Dir, "leases"))
 	options.PIDFile = cmp.Or(options.PIDFile, filepath.Join(options.Dir, "dnsmasq.pid"))
 	options.Port = cmp.Or(options.Port, 53)
-	return &Dnsmasq{Options: options, Interface: iface, Exec: exec, died: make(chan struct{}, 1)}
+	return &Dnsmasq{Options: options, Interface: iface, Exec: exec, seen: stamps{}, died: make(chan struct{}, 1)}
 }
 
 // Died implements Daemon.
@@ -271,6 +272,7 @@ func (d *Dnsmasq) tree() tree {
 		dir:   d.Options.Dir,
 		owned: []string{templates.DnsmasqHosts, templates.DnsmasqDHCP},
 		keep:  []string{templates.DnsmasqRevision},
+		seen:  d.seen,
 	}
 }
 
