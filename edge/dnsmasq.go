@@ -17,7 +17,7 @@ import (
 	"berth/templates"
 )
 
-// Dnsmasq is the Daemon for DHCP and DNS. Set the fields, then use it; Apply, Status and Stop may run concurrently.
+// Dnsmasq is the Daemon for DHCP and DNS, made by NewDnsmasq. Its methods may run concurrently.
 type Dnsmasq struct {
 	Options   templates.DnsmasqOptions
 	Interface string // that has Options.ListenAddress; leases are released through it
@@ -26,6 +26,7 @@ type Dnsmasq struct {
 
 	mu      sync.Mutex
 	served  *served // what was last proved to be served, nil at first
+	seen    stamps
 	refused refused
 	watched *watcher // of the running process
 	died    chan struct{}
@@ -53,7 +54,7 @@ const (
 	firstRetry   = 15 * time.Second
 	lastRetry    = 5 * time.Minute
 	forceEvery   = time.Minute
-	proveTimeout = 3 * time.Second // dnsmasq needs a few ms; 10,000 files after a signal take it some 100 ms
+	proveTimeout = 5 * time.Second // dnsmasq needs a few ms, but 1 to 2 s to read 10,000 files after a signal
 )
 
 // NewDnsmasq returns the Daemon for dnsmasq.
@@ -61,7 +62,7 @@ func NewDnsmasq(options templates.DnsmasqOptions, iface string, exec Exec) *Dnsm
 	options.LeaseFile = cmp.Or(options.LeaseFile, filepath.Join(options.Dir, "leases"))
 	options.PIDFile = cmp.Or(options.PIDFile, filepath.Join(options.Dir, "dnsmasq.pid"))
 	options.Port = cmp.Or(options.Port, 53)
-	return &Dnsmasq{Options: options, Interface: iface, Exec: exec, died: make(chan struct{}, 1)}
+	return &Dnsmasq{Options: options, Interface: iface, Exec: exec, seen: stamps{}, died: make(chan struct{}, 1)}
 }
 
 // Died implements Daemon.
@@ -82,8 +83,8 @@ func (d *Dnsmasq) Apply(ctx context.Context, snapshot domain.Snapshot) ([]templa
 	if d.refused.err != nil && time.Now().Before(d.refused.until) && maps.Equal(want, d.refused.files) {
 		return problems, errors.Join(d.refused.err, d.heal(ctx))
 	}
-	if swapped, err := d.converge(ctx, next); err != nil {
-		if swapped {
+	if blame, err := d.converge(ctx, next); err != nil {
+		if blame && (d.served == nil || !maps.Equal(want, d.served.files)) {
 			d.remember(want, err)
 		}
 		return problems, errors.Join(err, d.heal(ctx))
@@ -128,13 +129,15 @@ const (
 	restart        // the main configuration, or it does not run
 )
 
-// converge makes the files on disk the wanted ones and dnsmasq serve them. swapped says whether the disk was changed.
+// converge makes the files on disk the wanted ones and dnsmasq serve them. blame says that an error came from serving
+// these very files, so that trying them again would interrupt service again.
 //
 // The order of the swap survives a crash at any point: the generation marker goes first and the revision marker last, so
 // that what dnsmasq announces differs from the markers on disk until it has read everything.
-func (d *Dnsmasq) converge(ctx context.Context, next served) (swapped bool, err error) {
+func (d *Dnsmasq) converge(ctx context.Context, next served) (blame bool, err error) {
 	files := d.tree()
-	if err := files.prepare(); err != nil {
+	fresh, err := files.prepare()
+	if err != nil {
 		return false, err
 	}
 	c, err := files.diff(next.files)
@@ -147,7 +150,7 @@ func (d *Dnsmasq) converge(ctx context.Context, next served) (swapped bool, err 
 		return false, err
 	}
 	need := max(needed(c), lag)
-	if !running {
+	if fresh || !running {
 		need = restart
 	}
 	if need == none {
@@ -187,6 +190,9 @@ func (d *Dnsmasq) converge(ctx context.Context, next served) (swapped bool, err 
 		}
 		if err = d.prove(ctx, need, mark, next, c); err == nil || need == restart || ctx.Err() != nil {
 			break
+		}
+		if meanwhile, diffErr := files.diff(next.files); diffErr != nil || !meanwhile.empty() {
+			return false, err // somebody changed the files just now, which the next Apply heals
 		}
 		if need+1 == restart && !d.mayForce() {
 			break
@@ -266,6 +272,7 @@ func (d *Dnsmasq) tree() tree {
 		dir:   d.Options.Dir,
 		owned: []string{templates.DnsmasqHosts, templates.DnsmasqDHCP},
 		keep:  []string{templates.DnsmasqRevision},
+		seen:  d.seen,
 	}
 }
 

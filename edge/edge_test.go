@@ -2,6 +2,7 @@ package edge_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -315,6 +316,11 @@ func TestHandsAreHealed(t *testing.T) {
 	s := newSite(t)
 	s.apply(s.snapshot(1, 11, 12))
 	present := func(path string) bool { _, err := os.Stat(s.path(path)); return err == nil }
+	intact := func() bool {
+		content, err := os.ReadFile(s.path("hosts/" + id(11)))
+		return err == nil && string(content) == s.prefix+"11 web11.demo.internal\n" &&
+			s.dns("web11.demo.internal", dns.TypeA) == s.prefix+"11"
+	}
 	damage := map[string]struct {
 		do   func() error
 		well func() bool
@@ -329,7 +335,7 @@ func TestHandsAreHealed(t *testing.T) {
 			func() error {
 				return os.WriteFile(s.path("hosts/"+id(11)), []byte("192.0.2.9 web11.demo.internal\n"), 0o644)
 			},
-			func() bool { return s.dns("web11.demo.internal", dns.TypeA) == s.prefix+"11" },
+			intact,
 		},
 		"reservation lost": {
 			func() error { return os.Remove(s.path("dhcp/" + id(12))) },
@@ -343,9 +349,9 @@ func TestHandsAreHealed(t *testing.T) {
 		},
 		"folder in the way": {
 			func() error {
-				return os.Rename(s.path("hosts/"+id(11)), filepath.Join(s.dir, "away"))
+				return errors.Join(os.Remove(s.path("hosts/"+id(11))), os.MkdirAll(s.path("hosts/"+id(11)+"/x"), 0o755))
 			},
-			func() bool { return s.dns("web11.demo.internal", dns.TypeA) == s.prefix+"11" },
+			intact,
 		},
 		"markers lost": {
 			func() error { return os.Remove(s.path("generation")) },
@@ -363,11 +369,13 @@ func TestHandsAreHealed(t *testing.T) {
 		},
 	}
 	for name, d := range damage {
+		begin := time.Now()
 		if err := d.do(); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, name, true, d.well)
 		eventually(t, name+": message", "", func() string { return s.last().Message })
+		t.Logf("%s: healed after %v", name, time.Since(begin).Round(time.Millisecond))
 	}
 	if given := s.dhcp(mac(12)); !strings.Contains(given, "ip="+s.prefix+"12\n") {
 		t.Errorf("after everything DHCP gave\n%s", given)
@@ -403,4 +411,17 @@ func TestFullDiskChangesNothing(t *testing.T) {
 		return fmt.Sprintf("%d %s", s.last().Applied, s.last().Message)
 	})
 	s.expect("the new name", s.prefix+"12", s.dns("web12.demo.internal", dns.TypeA))
+}
+
+func TestHungDnsmasqIsReplaced(t *testing.T) {
+	s := newSite(t)
+	s.apply(s.snapshot(1, 11))
+	pid := s.pid()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "A", s.prefix+"11", func() string { return s.dns("web11.demo.internal", dns.TypeA) })
+	if s.pid() == pid {
+		t.Error("the process that hung answers")
+	}
 }

@@ -96,8 +96,14 @@ func (n *network) dhcp(mac string) string {
 // dns asks the site's dnsmasq and returns the answers' values, sorted as given, and the response code.
 func (n *network) dns(name string, qtype uint16) string {
 	n.t.Helper()
-	client := dns.Client{Timeout: 2 * time.Second}
-	answer, _, err := client.Exchange(new(dns.Msg).SetQuestion(dns.Fqdn(name), qtype), n.prefix+"2:53")
+	client := dns.Client{Timeout: 300 * time.Millisecond}
+	var answer *dns.Msg
+	var err error
+	for range 5 { // as resolvers do
+		if answer, _, err = client.Exchange(new(dns.Msg).SetQuestion(dns.Fqdn(name), qtype), n.prefix+"2:53"); err == nil {
+			break
+		}
+	}
 	if err != nil {
 		return err.Error()
 	}
