@@ -38,7 +38,7 @@ type ClusterPatch struct {
 	Realm     *string
 }
 
-// Create registers a cluster that can be reached and used. Findings are warnings, or, with an error, what stands in the way.
+// Create registers a cluster that can be reached. Findings tell what will stand in the way of its nodes.
 func (s *Clusters) Create(ctx context.Context, actor domain.Actor, in ClusterInput) (made domain.Cluster, findings []domain.Finding, err error) {
 	at := attempt{action: "cluster.create", resource: "cluster", name: in.Name}
 	err = s.change(ctx, actor, at, toAdminister, func(at *attempt) error {
@@ -56,10 +56,7 @@ func (s *Clusters) Create(ctx context.Context, actor domain.Actor, in ClusterInp
 			return err
 		}
 		at.name = c.Name
-		if findings, err = s.Proxmox.Check(ctx, c, domain.Node{}); err != nil {
-			return err
-		}
-		if err := usable("cluster "+c.Name, findings); err != nil {
+		if findings, err = s.preview(ctx, c); err != nil {
 			return err
 		}
 		return s.Store.Transact(ctx, func(tx *store.Store) error {
@@ -70,7 +67,41 @@ func (s *Clusters) Create(ctx context.Context, actor domain.Actor, in ClusterInp
 	if err != nil {
 		return domain.Cluster{}, findings, err
 	}
+	s.observe(ctx, made)
 	return concealed(made), findings, nil
+}
+
+// observe has a new cluster watched at once. When that fails the reconciler does it.
+func (k *core) observe(ctx context.Context, c domain.Cluster) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), launchTimeout)
+	defer cancel()
+	if err := k.Workflows.Observe(ctx, domain.ObserveInput{ClusterID: c.ID, Cluster: c.Name}); err != nil {
+		k.Logger.WarnContext(ctx, "cluster not watched yet, the reconciler will see to it", "cluster", c.Name, "error", err)
+	}
+}
+
+// preview checks a cluster by one of its nodes. What is wrong is a warning here: it counts when a node is taken into service,
+// perhaps with other storages.
+func (s *Clusters) preview(ctx context.Context, c domain.Cluster) ([]domain.Finding, error) {
+	nodes, err := s.Proxmox.Nodes(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	at := slices.IndexFunc(nodes, func(n RemoteNode) bool { return n.Online })
+	if at < 0 {
+		return nil, domain.Errorf(domain.Conflict, "no node of the cluster is online")
+	}
+	storages, err := s.Proxmox.Storages(ctx, c, nodes[at].Name)
+	if err != nil {
+		return nil, err
+	}
+	findings, err := s.Proxmox.Check(ctx, c, domain.Node{
+		Name: nodes[at].Name, TemplateStorage: largest(storages, "vztmpl"), RootStorage: largest(storages, "rootdir"), Bridge: defaultBridge,
+	})
+	for i := range findings {
+		findings[i].Severity = "warning"
+	}
+	return findings, err
 }
 
 // meet asks a new cluster for its version, and for its name if it has none yet.

@@ -41,6 +41,7 @@ type newcomer struct {
 func (s *Nodes) Create(ctx context.Context, actor domain.Actor, in NodeInput) (made domain.Node, findings []domain.Finding, err error) {
 	at := attempt{action: "node.create", resource: "node", name: in.Name}
 	var home domain.Site
+	var clusterName string
 	err = s.change(ctx, actor, at, toAdminister, func(at *attempt) error {
 		var f fields
 		if home, err = siteOrOnly(ctx, s.Store, in.Site); err != nil {
@@ -53,7 +54,7 @@ func (s *Nodes) Create(ctx context.Context, actor domain.Actor, in NodeInput) (m
 		if err != nil {
 			return err
 		}
-		at.name = n.node.Name
+		at.name, clusterName = n.node.Name, n.cluster.Name
 		if findings, err = s.Proxmox.Check(ctx, n.cluster, n.node); err != nil {
 			return err
 		}
@@ -71,6 +72,7 @@ func (s *Nodes) Create(ctx context.Context, actor domain.Actor, in NodeInput) (m
 	if made.Address != "" {
 		s.publish(ctx, home.ID, home.Name)
 	}
+	s.observe(ctx, domain.Cluster{ID: made.ClusterID, Name: clusterName})
 	return made, findings, nil
 }
 

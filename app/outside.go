@@ -8,7 +8,7 @@ import (
 
 // Proxmox is what the use cases ask of Proxmox VE directly, without a workflow: reads alone.
 type Proxmox interface {
-	// Check returns what an administrator has to know before the node is used; a node without a name checks the cluster alone.
+	// Check returns what an administrator has to know before the node is used.
 	Check(ctx context.Context, c domain.Cluster, n domain.Node) ([]domain.Finding, error)
 	Nodes(ctx context.Context, c domain.Cluster) ([]RemoteNode, error)
 	Storages(ctx context.Context, c domain.Cluster, node string) ([]RemoteStorage, error)

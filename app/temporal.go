@@ -81,6 +81,33 @@ func (t *Temporal) NetworkChanged(ctx context.Context, siteID, siteName string) 
 	return nil
 }
 
+// Observe starts the workflow that watches a cluster, unless it runs already.
+func (t *Temporal) Observe(ctx context.Context, in domain.ObserveInput) error {
+	id := "cluster/" + in.ClusterID + "/observe"
+	_, err := t.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: id, TaskQueue: domain.TaskQueue,
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		StaticSummary:            "watch cluster " + in.Cluster,
+	}, domain.WorkflowObserve, in)
+	if err != nil {
+		return unavailable("start "+id, err)
+	}
+	return nil
+}
+
+// Open tells whether a workflow ID is open.
+func (t *Temporal) Open(ctx context.Context, workflowID string) (bool, error) {
+	run, err := t.client.DescribeWorkflowExecution(ctx, workflowID, "")
+	var unknown *serviceerror.NotFound
+	if errors.As(err, &unknown) {
+		return false, nil
+	}
+	if err != nil {
+		return false, unavailable("describe "+workflowID, err)
+	}
+	return run.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
+}
+
 // reconcileByHand is the ID of a reconciliation that somebody asked for, beside the scheduled ones.
 const reconcileByHand = "reconcile/by-hand"
 

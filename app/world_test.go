@@ -210,6 +210,7 @@ type flows struct {
 	started   []domain.OperationInput
 	cancelled []string // run IDs
 	published []string // site IDs
+	observed  []string // cluster IDs
 	failStart func(n int) error
 	unhealthy error
 	starts    int
@@ -239,6 +240,13 @@ func (f *flows) NetworkChanged(_ context.Context, siteID, _ string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.published = append(f.published, siteID)
+	return nil
+}
+
+func (f *flows) Observe(_ context.Context, in domain.ObserveInput) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.observed = append(f.observed, in.ClusterID)
 	return nil
 }
 
