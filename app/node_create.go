@@ -86,6 +86,9 @@ func (s *Nodes) introduce(ctx context.Context, in NodeInput, home domain.Site) (
 	if err != nil {
 		return n, err
 	}
+	if err := s.newHere(ctx, n, remote.Name); err != nil {
+		return n, err
+	}
 	n.node = domain.Node{
 		Name: remote.Name, ClusterID: n.cluster.ID, SiteID: home.ID, Address: in.Address, TemplateStorage: in.TemplateStorage,
 		RootStorage: in.RootStorage, Bridge: in.Bridge, Slots: in.Slots,
@@ -181,6 +184,20 @@ func (s *Nodes) pick(ctx context.Context, c domain.Cluster, name string) (Remote
 	var f fields
 	f.fail("name", "must be one of the cluster's nodes: %s", strings.Join(names, ", "))
 	return RemoteNode{}, f.err("the node")
+}
+
+// newHere is nil unless the cluster has a node of that name in service already.
+func (s *Nodes) newHere(ctx context.Context, n newcomer, name string) error {
+	if !n.known {
+		return nil
+	}
+	nodes, err := store.All(func(p store.Page) ([]domain.Node, string, error) {
+		return s.Store.Nodes(ctx, store.NodeFilter{ClusterID: n.cluster.ID}, p)
+	})
+	if err == nil && slices.ContainsFunc(nodes, func(o domain.Node) bool { return o.Name == name }) {
+		err = domain.Errorf(domain.Conflict, "node %s of cluster %s is in service already", name, n.cluster.Name)
+	}
+	return err
 }
 
 // chooseStorages fills in the storages that were not named.

@@ -319,6 +319,12 @@ func (p *pve) Name(context.Context, domain.Cluster) (string, string, error) {
 	return p.name, "9.2.4", nil
 }
 
+func nodeOnline() store.NodeObservation { return store.NodeObservation{State: domain.NodeOnline} }
+
+func clusterReady() store.ClusterObservation {
+	return store.ClusterObservation{State: domain.ClusterReady, Quorate: true, Seen: true}
+}
+
 type registry struct{}
 
 func (registry) Inspect(_ context.Context, img domain.Image) (domain.ImageInfo, error) {
