@@ -103,7 +103,7 @@ func (w *world) learn(r *recording, body string) {
 		Body       string      `json:"body_raw"`
 		Encoding   string      `json:"body_encoding"`
 	}{Body: body}})
-	if upid := r.upid(); upid != "" {
+	if upid := r.upid(); upid != "" && mine.upid() != "" {
 		w.upids[upid] = mine.upid()
 	}
 	data, _ := r.body()["data"].(map[string]any)

@@ -21,25 +21,27 @@ import (
 // recorded answer shows the real node to have been in, as far as the requests before have not done so: scenarios have
 // gaps, and some of what the recorder did was not recorded. How the simulator answers is its own affair.
 type world struct {
-	t       *testing.T
-	c       *Cluster
-	runtime *fakeRuntime
-	puller  *fakePuller
-	all     []*recording // the scenario
-	at      int          // position of the request
-	upids   map[string]string
-	held    map[string]func() // gates of tasks, by recorded UPID
-	unlock  func()            // frees a config lock that the request is to find taken
+	t         *testing.T
+	c         *Cluster
+	runtime   *fakeRuntime
+	puller    *fakePuller
+	directory *fakeDirectory
+	all       []*recording // the scenario
+	at        int          // position of the request
+	upids     map[string]string
+	held      map[string]func() // gates of tasks, by recorded UPID
+	seeded    map[string]bool   // tasks that no request of the scenario started, by recorded UPID
+	unlock    func()            // frees a config lock that the request is to find taken
 }
 
 func newWorld(t *testing.T, all []*recording, nodes ...string) *world {
 	w := &world{
 		t: t, runtime: newFakeRuntime(), puller: &fakePuller{missing: map[string]bool{}}, all: all,
-		upids: map[string]string{}, held: map[string]func(){},
+		upids: map[string]string{}, held: map[string]func(){}, seeded: map[string]bool{}, directory: &fakeDirectory{},
 	}
 	cfg := Config{
 		Name: "lab", RootPassword: "secret123", DataDir: t.TempDir(), Runtime: w.runtime, Puller: w.puller,
-		Directory: fakeDirectory{}, Timings: Timings{StatsLife: 5 * time.Minute, KillAfter: 50 * time.Millisecond, ConfigLock: 2 * time.Second},
+		Directory: w.directory, Timings: Timings{StatsLife: 5 * time.Minute, KillAfter: 50 * time.Millisecond, ConfigLock: 2 * time.Second},
 	}
 	for i, name := range nodes {
 		cfg.Nodes = append(cfg.Nodes, Node{
@@ -76,9 +78,10 @@ func newWorld(t *testing.T, all []*recording, nodes ...string) *world {
 	return w
 }
 
-type fakeDirectory struct{}
+// fakeDirectory holds one user in one group; password is the one it accepts.
+type fakeDirectory struct{ password string }
 
-func (fakeDirectory) Fetch(_ context.Context, settings map[string]string) (DirectoryContent, error) {
+func (*fakeDirectory) Fetch(_ context.Context, settings map[string]string) (DirectoryContent, error) {
 	if settings["port"] != "389" {
 		return DirectoryContent{}, errors.New("Connection refused") //nolint:staticcheck // the text of the operating system
 	}
@@ -88,7 +91,12 @@ func (fakeDirectory) Fetch(_ context.Context, settings map[string]string) (Direc
 	}, nil
 }
 
-func (fakeDirectory) Check(context.Context, map[string]string, string, string) error { return nil }
+func (d *fakeDirectory) Check(_ context.Context, _ map[string]string, _, password string) error {
+	if password != d.password {
+		return errors.New("invalid credentials")
+	}
+	return nil
+}
 
 func ociTar() []byte {
 	var b bytes.Buffer
@@ -178,7 +186,7 @@ func (w *world) prepare(r *recording) {
 	outcome := message
 	if upid := r.upid(); upid != "" {
 		outcome = w.exit(upid)
-		if w.seen(upid) {
+		if outcome != "" && w.seen(upid) {
 			w.hold(upid, p)
 		}
 	}
@@ -263,16 +271,29 @@ func (w *world) names(r *recording, op *operation, p params) {
 				s.Realms[realmName] = &realm{Type: "pve"}
 			}
 			w.user(name).Digest = w.c.digest(p.get("password"))
+			w.directory.password = p.get("password")
 		}
+	case "permissions":
+		w.rights(r, p)
 	case "users.create":
 		if ok {
 			delete(s.Users, owner)
 		} else if strings.Contains(r.reason(), "already exists") {
 			w.user(owner)
 		}
-	case "users.get", "users.update", "users.delete", "tokens.list":
+	case "tokens.list":
+		if ok {
+			w.details(owner, map[string]any{"tokens": r.body()["data"]})
+		}
+	case "users.get", "users.update", "users.delete":
 		if ok {
 			w.user(owner)
+		}
+		data, _ := r.body()["data"].(map[string]any)
+		w.details(owner, data)
+	case "groups.list":
+		if rows, _ := r.body()["data"].([]any); len(rows) > 0 && len(s.Groups) == 0 {
+			s.Groups["seeded"] = &group{Comment: "seeded", Members: []string{rootUser}}
 		}
 	case "tokens.create":
 		switch {
@@ -322,10 +343,15 @@ func (w *world) names(r *recording, op *operation, p params) {
 	case "realms.create":
 		if ok || strings.Contains(r.reason(), "missing") {
 			delete(s.Realms, p.get("realm"))
+		} else if strings.Contains(r.reason(), "already exists") && s.Realms[p.get("realm")] == nil {
+			s.Realms[p.get("realm")] = &realm{Type: "ldap", Settings: map[string]string{}}
 		}
 	case "realms.sync", "realms.get", "realms.delete":
-		if ok && s.Realms[p.get("realm")] == nil {
-			s.Realms[p.get("realm")] = &realm{Type: "ldap", Settings: map[string]string{"port": "389", "sync-defaults-options": "scope=both"}}
+		if realm := s.Realms[p.get("realm")]; ok && (realm == nil || realm.synced()) {
+			w.realm(p.get("realm"), r)
+		}
+		if strings.Contains(r.reason(), "does not exist") {
+			delete(s.Realms, p.get("realm"))
 		}
 	case "roles.delete":
 		if ok && !s.hasRole(p.get("roleid")) {
@@ -351,14 +377,7 @@ func (w *world) names(r *recording, op *operation, p params) {
 		for _, row := range rows {
 			o, _ := row.(map[string]any)
 			name, _ := o["userid"].(string)
-			u := w.user(name)
-			for key, field := range map[string]*string{
-				"comment": &u.Comment, "email": &u.Email, "firstname": &u.FirstName, "lastname": &u.LastName,
-			} {
-				if o[key] != nil && *field == "" {
-					*field = "seeded"
-				}
-			}
+			w.details(name, o)
 			if _, realmName, _ := strings.Cut(name, "@"); o["realm-type"] != nil && s.Realms[realmName] == nil {
 				s.Realms[realmName] = &realm{Type: "ldap", Settings: map[string]string{}}
 			}
@@ -370,12 +389,107 @@ func (w *world) names(r *recording, op *operation, p params) {
 			s.grant(aclEntry{Path: "/vms", Type: "user", ID: rootUser, Role: "PVEVMAdmin", Propagate: true})
 		}
 	}
+	if op.name == "lxc.create" && r.status() == 403 && strings.Contains(r.reason(), "(/storage/") {
+		w.allocator(r) // the check of the storage comes behind that of the guest
+	}
 	if pool := p.get("pool"); op.name == "lxc.create" && ok && pool != "" && s.Pools[pool] == nil {
 		s.Pools[pool] = &poolWithNothing
 	}
 }
 
 var poolWithNothing pool
+
+// realm gives a realm what the recorded one had; c.mu is held.
+func (w *world) realm(name string, r *recording) {
+	known := w.c.state.Realms[name]
+	if known == nil {
+		known = &realm{Type: "ldap", Settings: map[string]string{"port": "389"}}
+		w.c.state.Realms[name] = known
+	}
+	if known.Settings["sync-defaults-options"] == "" {
+		known.Settings["sync-defaults-options"] = "scope=both"
+	}
+	data, _ := r.body()["data"].(map[string]any)
+	for key := range data {
+		switch {
+		case key == "comment":
+			known.Comment = "seeded"
+		case known.Settings[key] == "" && key != "digest" && key != "type":
+			known.Settings[key] = "1"
+		}
+	}
+}
+
+// details gives a user what the recorded one had; c.mu is held.
+func (w *world) details(name string, data map[string]any) {
+	if data == nil {
+		return
+	}
+	u := w.user(name)
+	for key, field := range map[string]*string{
+		"comment": &u.Comment, "email": &u.Email, "firstname": &u.FirstName, "lastname": &u.LastName,
+	} {
+		if data[key] != nil && *field == "" {
+			*field = "seeded"
+		}
+	}
+	give := func(id string, info any) {
+		o, _ := info.(map[string]any)
+		if u.Tokens[id] == nil {
+			u.Tokens[id] = &token{Privsep: true}
+		}
+		if o["comment"] != nil {
+			u.Tokens[id].Comment = "seeded"
+		}
+	}
+	if tokens, ok := data["tokens"].(map[string]any); ok {
+		for id, info := range tokens {
+			give(id, info)
+		}
+	}
+	if tokens, ok := data["tokens"].([]any); ok {
+		for _, info := range tokens {
+			id, _ := info.(map[string]any)["tokenid"].(string)
+			give(id, info)
+		}
+	}
+}
+
+// allocator lets the caller make guests; c.mu is held.
+func (w *world) allocator(r *recording) {
+	id, _, _ := strings.Cut(strings.TrimPrefix(header(r.Request.Headers, "Authorization"), "PVEAPIToken="), "=")
+	owner, _, _ := strings.Cut(id, "!")
+	w.c.state.grant(aclEntry{Path: "/vms", Type: "user", ID: owner, Role: "PVEVMAdmin", Propagate: true})
+	w.c.state.grant(aclEntry{Path: "/vms", Type: "token", ID: id, Role: "PVEVMAdmin", Propagate: true})
+}
+
+// rights gives a user or token the privileges that the recorded one had; c.mu is held.
+func (w *world) rights(r *recording, p params) {
+	id := p.get("userid")
+	if id == "" {
+		id, _, _ = strings.Cut(strings.TrimPrefix(header(r.Request.Headers, "Authorization"), "PVEAPIToken="), "=")
+	}
+	name, tokenName, isToken := strings.Cut(id, "!")
+	who := identity{user: name, token: tokenName}
+	data, _ := r.body()["data"].(map[string]any)
+	for path, list := range data {
+		privileges, _ := list.(map[string]any)
+		has := w.c.permissions(who, path)
+		role := "Seeded" + strings.ReplaceAll(path, "/", "-")
+		for privilege := range privileges {
+			if _, ok := has[privilege]; !ok {
+				w.c.state.Roles[role] = append(w.c.state.Roles[role], privilege)
+			}
+		}
+		if w.c.state.Roles[role] == nil {
+			continue
+		}
+		w.c.state.grant(aclEntry{Path: path, Type: "user", ID: name, Role: role, Propagate: true})
+		if isToken {
+			w.c.state.grant(aclEntry{Path: path, Type: "token", ID: id, Role: role, Propagate: true})
+		}
+	}
+}
 
 // membership brings nodes up and down, and quorum with them.
 func (w *world) membership(r *recording, node, message string) {
@@ -392,7 +506,7 @@ func (w *world) membership(r *recording, node, message string) {
 		w.c.SetQuorum(&lost)
 	case r.status() == 595:
 		w.power(node, false)
-	case r.status() == 200 && r.Request.Method != "GET":
+	case r.status() == 200 && r.Request.Method != "GET", existsOn.MatchString(message):
 		w.c.SetQuorum(&kept)
 	}
 	if r.status() < 595 && w.c.nodeNamed(node) != nil && strings.HasPrefix(r.Request.Target, "/api2/json/nodes/"+node+"/") {
