@@ -89,7 +89,7 @@ func (n *creation) build(w *worker) (made []string, err error) {
 // unpackFailure tells why a template could not be unpacked: of a plain archive in the words of tar, whose own reason is in
 // the log alone.
 func (n *creation) unpackFailure(w *worker, file string, err error) error {
-	if w.ctx.Err() != nil || isOCI(file) {
+	if w.ctx.Err() != nil || isOCI(file) || strings.HasPrefix(err.Error(), "Error while ") {
 		return err
 	}
 	w.logf("%s", err)
