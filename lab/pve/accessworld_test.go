@@ -2,6 +2,7 @@ package pve
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -244,4 +245,44 @@ func (w *world) rights(r *recording, p params) {
 			w.c.state.grant(aclEntry{Path: path, Type: "token", ID: id, Role: role, Propagate: true})
 		}
 	}
+}
+
+// alsoRefused tells whether a recorded refusal of a guest's options is one of several that the request has earned:
+// Proxmox looks at the options in the random order of a Perl hash, the simulator in that of their names.
+func (w *world) alsoRefused(r *recording) bool {
+	path, query, _ := strings.Cut(strings.TrimPrefix(r.Request.Target, "/api2/json"), "?")
+	op, inPath := w.c.router.find(r.Request.Method, strings.FieldsFunc(path, func(r rune) bool { return r == '/' }))
+	if op == nil || op.name != "lxc.create" && op.name != "lxc.configure" {
+		return false
+	}
+	p := decodeForm(query + "&" + r.Request.Body)
+	for name, v := range inPath {
+		p[name] = v
+	}
+	check := optionCheck{
+		c: w.c, who: caller(r), node: p.get("node"), vmid: p.get("vmid"), pool: p.get("pool"),
+		unprivileged: !p.has("unprivileged") || p.bool("unprivileged"),
+	}
+	for _, option := range p.names() {
+		if _, known := guestOptions().find(option); !known {
+			continue
+		}
+		if err := check.option(option, p.get(option), false); err != nil && asError(err).reason() == r.reason() {
+			return true
+		}
+	}
+	return false
+}
+
+// caller is who made a recorded request.
+func caller(r *recording) identity {
+	id, _, _ := strings.Cut(strings.TrimPrefix(header(r.Request.Headers, "Authorization"), "PVEAPIToken="), "=")
+	if m := tokenIDPattern.FindStringSubmatch(id); m != nil {
+		return identity{user: m[1] + "@" + m[2], token: m[3]}
+	}
+	if m := ticketText.FindStringSubmatch(header(r.Request.Headers, "Cookie")); m != nil {
+		name, _ := url.PathUnescape(m[2])
+		return identity{user: name}
+	}
+	return identity{}
 }
