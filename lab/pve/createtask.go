@@ -73,9 +73,7 @@ func (n *creation) build(w *worker) (made []string, err error) {
 		w.logf("volume '%s' does not exist", n.archive)
 		return made, die("volume '%s' does not exist", n.archive)
 	}
-	if isOCI(file) {
-		w.logf("Detected OCI archive")
-	} else {
+	if !isOCI(file) { // else the Runtime tells that it found an image
 		w.logf("extracting archive '%s'", shown)
 	}
 	image, err := n.c.runtime.Unpack(w.ctx, root, file, max(size, defaultDisk), w.logf)

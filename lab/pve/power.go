@@ -95,10 +95,11 @@ func (c *Cluster) boot(w *worker, ct *container) error {
 			if w.ctx.Err() != nil {
 				return err
 			}
+			w.logf("%s", err)
 			w.warnf("DHCP failed - command 'lxc-attach -n %d -s 'NETWORK|UTSNAME' -- aa-exec -p unconfined "+
 				"/sbin/dhclient -1 -4 -pf /var/lib/lxc/%d/hook/dhclient4-%s.pid "+
-				"-lf /var/lib/lxc/%d/hook/dhclient4-%s.leases -sf /usr/share/lxc/hooks/dhclient-script %s' failed: %s",
-				ct.VMID, ct.VMID, iface, ct.VMID, iface, iface, err)
+				"-lf /var/lib/lxc/%d/hook/dhclient4-%s.leases -sf /usr/share/lxc/hooks/dhclient-script %s' failed: exit code 2",
+				ct.VMID, ct.VMID, iface, ct.VMID, iface, iface)
 		}
 	}
 	return nil
@@ -108,7 +109,7 @@ func (c *Cluster) boot(w *worker, ct *container) error {
 func (c *Cluster) lease(w *worker, vmid int, iface string) error {
 	if f := struckBy(w.faults, EffectLeaseNever); f != nil {
 		wait(w.ctx, f.delay())
-		return errors.New("exit code 2")
+		return errors.New("no DHCP lease on " + iface)
 	}
 	return c.runtime.Lease(w.ctx, vmid, iface, w.logf)
 }
