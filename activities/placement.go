@@ -108,9 +108,9 @@ const (
 )
 
 // suits rates a node for a spec, or says why it does not suit.
-func suits(n domain.Node, held store.Reserved, s domain.Spec, hasImage bool) (candidate, string) {
-	memory := min(n.MemoryFree, n.MemoryTotal-held.MemoryBytes) - int64(s.MemoryMiB)*mib
-	disk := min(n.DiskFree, n.DiskTotal-held.DiskBytes) - int64(s.DiskGiB)*gib
+func suits(n domain.Node, held domain.Usage, s domain.Spec, hasImage bool) (candidate, string) {
+	memory := min(n.MemoryFree, n.MemoryTotal-int64(held.MemoryMiB)*mib) - int64(s.MemoryMiB)*mib
+	disk := min(n.DiskFree, n.DiskTotal-int64(held.DiskGiB)*gib) - int64(s.DiskGiB)*gib
 	if memory < 0 {
 		return candidate{}, fmt.Sprintf("lacks %d MiB of memory", -memory/mib+1)
 	}
@@ -135,13 +135,13 @@ func share(part, whole int64) float64 {
 
 // nodesWithImage returns the nodes on which a container was made from the same image.
 func (r *Records) nodesWithImage(ctx context.Context, c domain.Container) (map[string]bool, error) {
-	others, _, err := r.Store.Containers(ctx, store.ContainerFilter{SiteID: c.SiteID, Image: c.Spec.Image}, store.Page{Limit: 200})
+	others, _, err := r.Store.Containers(ctx, store.ContainerFilter{SiteID: c.SiteID}, store.Page{Limit: store.MaxLimit})
 	if err != nil {
 		return nil, err
 	}
 	has := map[string]bool{}
 	for _, o := range others {
-		if o.Digest != "" && o.Placement.NodeID != "" {
+		if o.Spec.Image == c.Spec.Image && o.Digest != "" && o.Placement.NodeID != "" {
 			has[o.Placement.NodeID] = true
 		}
 	}

@@ -100,7 +100,7 @@ func (r *Records) Rename(ctx context.Context, in domain.RenameInput) (domain.Rel
 // Finish ends the operation and sets what the container is after it.
 func (r *Records) Finish(ctx context.Context, in domain.FinishInput) (struct{}, error) {
 	level := info
-	if in.Operation != domain.OpSucceeded {
+	if in.Result != domain.OpSucceeded {
 		level = "error"
 	}
 	err := r.Store.Transact(ctx, func(tx *store.Store) error {
@@ -114,12 +114,12 @@ func (r *Records) Finish(ctx context.Context, in domain.FinishInput) (struct{}, 
 			if in.Step != "" {
 				o.Step = in.Step
 			}
-			o.State, o.Message, o.ErrorKind, o.EndedAt = in.Operation, in.Message, in.ErrorKind, r.Now()
+			o.State, o.Message, o.ErrorKind, o.EndedAt = in.Result, in.Message, in.ErrorKind, r.Now()
 			return nil
 		}); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, domain.AuditEntry{
+		return tx.AddAudit(ctx, &domain.AuditEntry{
 			Time: r.Now(), Actor: in.Actor, Action: "container." + string(in.Kind) + ".end",
 			Resource: "container", ResourceID: in.ContainerID, Name: in.Container, Outcome: outcome(in), Detail: in.Message,
 		})
@@ -131,11 +131,11 @@ func (r *Records) Finish(ctx context.Context, in domain.FinishInput) (struct{}, 
 }
 
 func outcome(in domain.FinishInput) string {
-	if in.Operation == domain.OpSucceeded {
+	if in.Result == domain.OpSucceeded {
 		return "ok"
 	}
 	if in.ErrorKind == "" {
-		return string(in.Operation)
+		return string(in.Result)
 	}
 	return in.ErrorKind
 }
@@ -145,16 +145,16 @@ func finishContainer(c *domain.Container, in domain.FinishInput, now time.Time) 
 		c.Operation = ""
 	}
 	c.Message = ""
-	if in.Operation != domain.OpSucceeded {
+	if in.Result != domain.OpSucceeded {
 		c.Message = in.Message
 	}
-	if in.Container != "" {
-		c.State = in.Container
+	if in.After != "" {
+		c.State = in.After
 	}
-	if in.Container == domain.ContainerReady && in.Kind == domain.OpProvision {
+	if in.After == domain.ContainerReady && in.Kind == domain.OpProvision {
 		c.ReadyAt = now
 	}
-	if in.Container == domain.ContainerFailed {
+	if in.After == domain.ContainerFailed {
 		c.Address, c.MAC, c.Power = "", "", domain.PowerUnknown
 	}
 }

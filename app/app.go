@@ -1,20 +1,24 @@
 package app
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
-	"berth/domain"
+	"berth/store"
 )
 
 // Config is what the use cases work with.
 type Config struct {
+	Store     *store.Store
+	Watcher   *store.Watcher // of the same store; somebody else runs it
 	Workflows Workflows
 	Proxmox   Proxmox
 	Images    ImageSource
 	Now       func() time.Time // nil = time.Now
-	Logger    *slog.Logger     // nil = slog.Default
+	Logger    *slog.Logger     // nil discards
+	// Patience is how long a start waits for the former run of the same container to close; 0 = 2 s. A run that has just
+	// written its result to SQL needs some milliseconds more to end in Temporal.
+	Patience time.Duration
 }
 
 // App is all use cases.
@@ -34,19 +38,37 @@ type App struct {
 	Health     *Health
 }
 
+const defaultPatience = 2 * time.Second
+
 // New returns the use cases.
-func New(c Config) *App { return &App{} }
-
-// Auth tells who makes a request.
-type Auth struct{ *App }
-
-// Authenticate returns the actor whom a bearer token stands for; source is the caller's address.
-func (s *Auth) Authenticate(ctx context.Context, bearer, source string) (domain.Actor, error) {
-	return domain.Actor{}, errPending
+func New(c Config) *App {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Patience == 0 {
+		c.Patience = defaultPatience
+	}
+	k := &core{c}
+	containers := &Containers{k}
+	return &App{
+		Clusters:   &Clusters{k},
+		Sites:      &Sites{k},
+		Nodes:      &Nodes{k},
+		Edges:      &Edges{k},
+		Containers: containers,
+		Operations: &Operations{core: k, containers: containers},
+		Images:     &Images{k},
+		Quotas:     &Quotas{k},
+		Tokens:     &Tokens{k},
+		Users:      &Users{k},
+		Audit:      &Audit{k},
+		Auth:       &Auth{k},
+		Health:     &Health{k},
+	}
 }
 
-// Health tells whether the platform can do its job.
-type Health struct{ *App }
-
-// Ready is nil once a container could be created; otherwise the error says what is missing.
-func (s *Health) Ready(ctx context.Context) error { return errPending }
+// core is what all use cases share.
+type core struct{ Config }

@@ -151,9 +151,9 @@ type Released struct {
 // FinishInput ends an operation in SQL, and sets what the container is after it.
 type FinishInput struct {
 	OperationInput
-	Operation OperationState `json:"operation"`
-	Container ContainerState `json:"container,omitempty"` // empty keeps the state
-	Step      string         `json:"step,omitempty"`      // that failed
+	Result    OperationState `json:"result"`
+	After     ContainerState `json:"after,omitempty"` // state of the container; empty keeps it
+	Step      string         `json:"step,omitempty"`  // that failed
 	Message   string         `json:"message"`
 	ErrorKind string         `json:"errorKind,omitempty"`
 }

@@ -34,6 +34,7 @@ type OperationParams struct {
 	Force       bool         `json:"force,omitempty"`          // shutdown: kill when the time is over
 	Forget      bool         `json:"forget,omitempty"`         // delete: the node is gone for good
 	Reconfigure *Reconfigure `json:"reconfigure,omitempty"`
+	Before      *Before      `json:"before,omitempty"` // what a reconfigure goes back to when it fails
 	Import      *Import      `json:"import,omitempty"`
 }
 
@@ -52,6 +53,24 @@ type Reconfigure struct {
 // NeedsRestart reports whether a running container must be restarted for the change to take effect: Proxmox VE keeps
 // environment and entrypoint pending until then, everything else is applied live.
 func (r *Reconfigure) NeedsRestart() bool { return r.Env || r.Entrypoint }
+
+// Before is what a container was before a reconfigure. Environment values are secret and not kept: they stay as asked for
+// and take effect with the next start.
+type Before struct {
+	Name       *string `json:"name,omitempty"` // set only when the name was to change
+	Cores      int     `json:"cores"`
+	MemoryMiB  int     `json:"memoryMiB"`
+	SwapMiB    int     `json:"swapMiB"`
+	Entrypoint string  `json:"entrypoint,omitempty"`
+}
+
+// Restore sets a container back to what it was. The disk is left alone: it cannot shrink.
+func (b *Before) Restore(c *Container) {
+	if b.Name != nil {
+		c.Name = *b.Name
+	}
+	c.Spec.Cores, c.Spec.MemoryMiB, c.Spec.SwapMiB, c.Spec.Entrypoint = b.Cores, b.MemoryMiB, b.SwapMiB, b.Entrypoint
+}
 
 // Import names a CT to adopt.
 type Import struct {

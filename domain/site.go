@@ -1,7 +1,9 @@
 package domain
 
 import (
+	"bytes"
 	"fmt"
+	"net"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -159,4 +161,11 @@ func (s *Site) Contains(addr string) bool {
 		return !found && !a.Less(b)
 	})
 	return found
+}
+
+// SameMAC reports whether two MAC addresses are the same, however they are written.
+func SameMAC(a, b string) bool {
+	x, err1 := net.ParseMAC(a)
+	y, err2 := net.ParseMAC(b)
+	return err1 == nil && err2 == nil && bytes.Equal(x, y)
 }

@@ -23,13 +23,13 @@ func Delete(ctx workflow.Context, in domain.OperationInput) error {
 	if err := d.run(ctx); err != nil {
 		why := failure(err)
 		return d.end(ctx, domain.FinishInput{
-			Operation: domain.OpNeedsAttention, Container: domain.ContainerNeedsAttention,
+			Result: domain.OpNeedsAttention, After: domain.ContainerNeedsAttention,
 			Step: d.progress.step, Message: why.Message + " " + needs(d.leftover, nil), ErrorKind: why.Kind,
 		})
 	}
 	if d.leftover != "" && !d.begun.Params.Forget {
 		return d.end(ctx, domain.FinishInput{
-			Operation: domain.OpNeedsAttention, Container: domain.ContainerNeedsAttention,
+			Result: domain.OpNeedsAttention, After: domain.ContainerNeedsAttention,
 			Step: "destroy", Message: needs(d.leftover, nil), ErrorKind: domain.Permanent.String(),
 		})
 	}
@@ -42,7 +42,7 @@ func Delete(ctx workflow.Context, in domain.OperationInput) error {
 	if d.leftover != "" {
 		message = "Forgotten. " + d.leftover + " VMID and address stay quarantined."
 	}
-	return d.end(ctx, domain.FinishInput{Operation: domain.OpSucceeded, Message: message})
+	return d.end(ctx, domain.FinishInput{Result: domain.OpSucceeded, Message: message})
 }
 
 type deletion struct{ operation }

@@ -18,7 +18,7 @@ func Import(ctx workflow.Context, in domain.OperationInput) error {
 		return i.abort(ctx, err, domain.ContainerFailed)
 	}
 	return i.end(ctx, domain.FinishInput{
-		Operation: domain.OpSucceeded, Container: domain.ContainerReady, Message: "Imported as it is.",
+		Result: domain.OpSucceeded, After: domain.ContainerReady, Message: "Imported as it is.",
 	})
 }
 

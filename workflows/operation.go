@@ -77,15 +77,15 @@ func (o *operation) abort(ctx workflow.Context, cause error, after domain.Contai
 	o.progress.enter(ctx, "undo", why.Message)
 	undone, failed := o.saga.undo(ctx)
 	end := domain.FinishInput{
-		OperationInput: o.in, Operation: domain.OpFailed, Container: after, Step: o.progress.step,
+		OperationInput: o.in, Result: domain.OpFailed, After: after, Step: o.progress.step,
 		Message: why.Message + " " + sentence(undone), ErrorKind: why.Kind,
 	}
 	switch {
 	case o.leftover != "" || len(failed) > 0:
-		end.Operation, end.Container = domain.OpNeedsAttention, domain.ContainerNeedsAttention
+		end.Result, end.After = domain.OpNeedsAttention, domain.ContainerNeedsAttention
 		end.Message = why.Message + " " + needs(o.leftover, failed)
 	case why.Kind == cancelled:
-		end.Operation = domain.OpCancelled
+		end.Result = domain.OpCancelled
 	}
 	return o.end(ctx, end)
 }
@@ -95,7 +95,7 @@ func (o *operation) abort(ctx workflow.Context, cause error, after domain.Contai
 func (o *operation) end(ctx workflow.Context, f domain.FinishInput) error {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	f.OperationInput = o.in
-	o.progress.enter(ctx, "end", string(f.Operation)+": "+f.Message)
+	o.progress.enter(ctx, "end", string(f.Result)+": "+f.Message)
 	if _, err := quick[none](ctx, domain.ActivityFinish, f); err != nil {
 		return err
 	}

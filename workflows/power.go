@@ -20,7 +20,7 @@ func Power(ctx workflow.Context, in domain.OperationInput) error {
 		return p.abort(ctx, err, "")
 	}
 	return p.end(ctx, domain.FinishInput{
-		Operation: domain.OpSucceeded, Container: domain.ContainerReady,
+		Result: domain.OpSucceeded, After: domain.ContainerReady,
 		Message: "Done: " + string(p.begun.Params.Power) + ".",
 	})
 }

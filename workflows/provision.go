@@ -24,7 +24,7 @@ func Provision(ctx workflow.Context, in domain.OperationInput) error {
 		return p.abort(ctx, err, domain.ContainerFailed)
 	}
 	return p.end(ctx, domain.FinishInput{
-		Operation: domain.OpSucceeded, Container: domain.ContainerReady,
+		Result: domain.OpSucceeded, After: domain.ContainerReady,
 		Message: fmt.Sprintf("Ready on node %s as CT %d.", p.placed.Node, p.placed.VMID),
 	})
 }

@@ -19,7 +19,7 @@ func Reconfigure(ctx workflow.Context, in domain.OperationInput) error {
 		return r.abort(ctx, err, "")
 	}
 	return r.end(ctx, domain.FinishInput{
-		Operation: domain.OpSucceeded, Container: domain.ContainerReady, Message: r.result,
+		Result: domain.OpSucceeded, After: domain.ContainerReady, Message: r.result,
 	})
 }
 

@@ -1,0 +1,29 @@
+package worker
+
+import (
+	"context"
+
+	"go.temporal.io/sdk/interceptor"
+
+	"berth/activities"
+)
+
+// errorsAtBorder turns the errors of activities into Temporal application errors.
+type errorsAtBorder struct {
+	interceptor.WorkerInterceptorBase
+}
+
+// InterceptActivity wraps one activity.
+func (*errorsAtBorder) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+	return &border{interceptor.ActivityInboundInterceptorBase{Next: next}}
+}
+
+type border struct {
+	interceptor.ActivityInboundInterceptorBase
+}
+
+// ExecuteActivity runs the activity and converts its error.
+func (b *border) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
+	out, err := b.Next.ExecuteActivity(ctx, in)
+	return out, activities.AtBorder(err)
+}
