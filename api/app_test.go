@@ -3,7 +3,6 @@ package api_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http/httptest"
 	"testing"
@@ -65,7 +64,7 @@ func newHouse(t *testing.T) *house {
 		_ = watcher.Run(ctx)
 	}()
 	a := app.New(app.Config{Store: s, Watcher: watcher, Workflows: workflows{}})
-	handler, err := api.New(a, api.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	handler, err := api.New(a, api.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func TestUnknownPathsMethodsAndCallers(t *testing.T) {
 		{"GET", "/api/v1/containers", "Basic YTpi", 401, "unauthenticated"},
 		{"GET", "/api/v1/containers", "Bearer ", 401, "unauthenticated"},
 		// There is no use case behind this handler: authentication panics.
-		{"GET", "/api/v1/containers", "Bearer x", 500, "internal"},
+		{"GET", "/api/v1/containers", "Bearer berth_x", 500, "internal"},
 	} {
 		w, p := request(t, h, c.method, c.target, c.token, nil)
 		if w.Code != c.status || p.Type != problemType+c.kind {
