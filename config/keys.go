@@ -32,6 +32,9 @@ type Config struct {
 	TemporalUI        string `key:"temporal_ui" default:"127.0.0.1:8233" help:"where the UI of berth standalone's own Temporal listens; empty means none"`
 	TemporalBinary    string `key:"temporal_binary" help:"path of berth-temporal; default: beside berth"`
 
+	TemporalCodec bool `key:"temporal_codec" help:"encrypt the payloads of workflows with the key ring"`
+
+	DialAllow         []string      `key:"dial_allow" help:"ip:port pairs on loopback or link-local addresses that may be dialled for users all the same, such as a registry on this host"`
 	WorkerListen      string        `key:"worker_listen" help:"address of a worker's /healthz and /metrics; empty means none"`
 	ReconcileInterval time.Duration `key:"reconcile_interval" default:"20s" help:"how often SQL, Proxmox VE, Temporal and the edges are compared"`
 	ObserveInterval   time.Duration `key:"observe_interval" default:"5s" help:"how often clusters are looked at"`
@@ -43,6 +46,7 @@ type Config struct {
 	EdgeDir       string `key:"edge_dir" help:"folder of the edge's files; default: edge in the data folder"`
 	EdgeAddress   string `key:"edge_address" help:"IPv4 address that dnsmasq answers on in the site's network"`
 	EdgeInterface string `key:"edge_interface" help:"network interface of the site's network; empty means the one that holds edge_address"`
+	EdgeShared    bool   `key:"edge_shared" help:"further edges serve the same network"`
 	EdgeNamespace string `key:"edge_namespace" help:"network namespace that dnsmasq runs in; empty means the host's"`
 
 	Lab          bool          `key:"lab" help:"standalone: also start the lab with a demo site"`

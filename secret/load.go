@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"berth/domain"
 
@@ -41,6 +42,7 @@ func Load(source string) (*Ring, error) {
 		return Unmarshal(data)
 	}
 	path := strings.TrimPrefix(source, "file:")
+	seen, _ := os.Stat(path) // before reading: a change in between is then noticed as one
 	data, err := read(path, 0o077)
 	if err != nil {
 		return nil, err
@@ -49,7 +51,7 @@ func Load(source string) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	ring.file = path
+	ring.file, ring.seen = path, seen
 	return ring, nil
 }
 
@@ -109,8 +111,38 @@ func (r *Ring) reload() error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.primary, r.keys = fresh.primary, fresh.keys
+	r.primary, r.keys, r.seen = fresh.primary, fresh.keys, fresh.seen
 	return nil
+}
+
+// refresh reads the file again when it was replaced. A file that cannot be read now changes nothing: what the ring knows goes on
+// working, and a key that it does not know makes reading it again an error.
+func (r *Ring) refresh() {
+	r.mu.RLock()
+	file, seen := r.file, r.seen
+	r.mu.RUnlock()
+	if file == "" {
+		return
+	}
+	now, err := os.Stat(file)
+	if err != nil || seen != nil && os.SameFile(now, seen) && now.ModTime().Equal(seen.ModTime()) {
+		return
+	}
+	_ = r.reload()
+}
+
+// lockFolderOf holds the lock of the folder that a file is in, which ends with the process at the latest. The file itself is no
+// good for that: it is replaced.
+func lockFolderOf(path string) (unlock func(), err error) {
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, domain.Errorf(domain.Unavailable, "lock key ring: %w", err)
+	}
+	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX); err != nil {
+		_ = folder.Close()
+		return nil, domain.Errorf(domain.Unavailable, "lock key ring: %w", err)
+	}
+	return func() { _ = folder.Close() }, nil
 }
 
 // read returns a file's content and refuses one whose mode has any of the forbidden bits.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 
@@ -23,7 +24,8 @@ type Ring struct {
 	mu      sync.RWMutex
 	primary string
 	keys    map[string][]byte
-	file    string // where it was loaded from and rotations are saved to; empty when it lives elsewhere
+	file    string      // where it was loaded from and rotations are saved to; empty when it lives elsewhere
+	seen    os.FileInfo // of the file when it was read
 }
 
 // New makes a ring of keys by ID, each 32 bytes long. IDs consist of letters and digits.
@@ -50,8 +52,10 @@ func Generate() *Ring {
 	return &Ring{primary: id, keys: map[string][]byte{id: key}}
 }
 
-// Primary returns the ID of the key that new values are sealed under.
+// Primary returns the ID of the key that new values are sealed under. A ring from a file notices when another process rotated
+// it, so that all processes change over together.
 func (r *Ring) Primary() string {
+	r.refresh()
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.primary
@@ -61,38 +65,52 @@ func (r *Ring) Primary() string {
 // that nothing is ever sealed under a key that a crash could lose. A ring from elsewhere cannot be saved: the caller stores
 // what Marshal returns.
 func (r *Ring) Rotate() (id string, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	id, key := freshKey()
-	next := &Ring{primary: id, keys: maps.Clone(r.keys)}
-	next.keys[id] = key
-	if r.file != "" {
-		if err := next.save(r.file); err != nil {
-			return "", err
-		}
-	}
-	r.primary, r.keys = next.primary, next.keys
-	return id, nil
+	return id, r.change(func(next *Ring) error {
+		next.primary, next.keys[id] = id, key
+		return nil
+	})
 }
 
 // Forget removes a key that nothing is sealed under any more. The primary key cannot be removed.
 func (r *Ring) Forget(id string) error {
+	return r.change(func(next *Ring) error {
+		if id == next.primary {
+			return domain.Errorf(domain.Conflict, "key %q is the primary key: rotate first", id)
+		}
+		if _, ok := next.keys[id]; !ok {
+			return domain.Errorf(domain.NotFound, "the key ring has no key %q", id)
+		}
+		delete(next.keys, id)
+		return nil
+	})
+}
+
+// change edits a copy of the ring, saves it, and only then uses it. It starts from the file as it is now and under its lock, so
+// that a change made by another process is not lost.
+func (r *Ring) change(edit func(next *Ring) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if id == r.primary {
-		return domain.Errorf(domain.Conflict, "key %q is the primary key: rotate first", id)
+	next := &Ring{primary: r.primary, keys: maps.Clone(r.keys), file: r.file}
+	if r.file != "" {
+		unlock, err := lockFolderOf(r.file)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		if next, err = Load("file:" + r.file); err != nil {
+			return err
+		}
 	}
-	if _, ok := r.keys[id]; !ok {
-		return domain.Errorf(domain.NotFound, "the key ring has no key %q", id)
+	if err := edit(next); err != nil {
+		return err
 	}
-	next := &Ring{primary: r.primary, keys: maps.Clone(r.keys)}
-	delete(next.keys, id)
 	if r.file != "" {
 		if err := next.save(r.file); err != nil {
 			return err
 		}
 	}
-	r.keys = next.keys
+	r.primary, r.keys = next.primary, next.keys
 	return nil
 }
 
@@ -180,5 +198,8 @@ func validKeyID(id string) bool {
 
 // String names the ring without its keys.
 func (r *Ring) String() string { return fmt.Sprintf("key ring with primary key %s", r.Primary()) }
+
+// GoString names the ring without its keys, for %#v.
+func (r *Ring) GoString() string { return r.String() }
 
 var errFormat = errors.New("not a sealed value")

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/base64"
 	"strconv"
 
 	"berth/domain"
@@ -62,10 +61,13 @@ func (s *Store) Audit(ctx context.Context, f AuditFilter, p Page) ([]domain.Audi
 		}
 	}
 	if p.Cursor != "" { // IDs are numbers here
-		text, err := base64.RawURLEncoding.DecodeString(p.Cursor)
-		last, numberErr := strconv.ParseInt(string(text), 10, 64)
-		if err != nil || numberErr != nil {
-			return nil, "", badCursor()
+		id, err := cursorID(p.Cursor)
+		if err != nil {
+			return nil, "", err
+		}
+		last, err := strconv.ParseInt(id, 10, 64)
+		if err != nil {
+			return nil, "", domain.Errorf(domain.Invalid, "the cursor is of another list")
 		}
 		q = q.Where("id < ?", last)
 		p.Cursor = ""

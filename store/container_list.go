@@ -32,7 +32,7 @@ func (s *Store) Containers(ctx context.Context, f ContainerFilter, p Page) ([]do
 	if f.Name != "" { // a range instead of LIKE, which folds case on SQLite and needs escapes
 		q = q.Where("containers.name >= ? AND containers.name < ?", f.Name, f.Name+strings.Repeat("\U0010ffff", 2))
 	}
-	id := func(v containerView) string { return v.ID }
+	id := func(v containerView) string { return v.Row.ID }
 	views, next, err := paged(s, q, p, "containers.id", oldestFirst, id, "containers")
 	if err != nil {
 		return nil, "", err

@@ -38,8 +38,8 @@ func (containerRow) TableName() string { return "containers" }
 
 // containerView is a container with what it holds, which has tables of its own.
 type containerView struct {
-	containerRow `gorm:"embedded"`
-	PlacedOn     string // cluster
+	Row          containerRow `gorm:"embedded"`
+	PlacedOn     string       // cluster
 	PlacedNodeID string
 	PlacedNode   string
 	PlacedVMID   int `gorm:"column:placed_vmid"`
@@ -60,19 +60,20 @@ func (s *Store) containerRow(c domain.Container) (containerRow, error) {
 }
 
 func (s *Store) container(v containerView) (domain.Container, error) {
-	env, err := s.unsealEnv(v.ID, v.EnvSealed)
+	r := v.Row
+	env, err := s.unsealEnv(r.ID, r.EnvSealed)
 	return domain.Container{
-		ID: v.ID, Name: v.Name, SiteID: v.SiteID, Owner: v.Owner,
+		ID: r.ID, Name: r.Name, SiteID: r.SiteID, Owner: r.Owner,
 		Spec: domain.Spec{
-			Image: v.Image, Cores: v.Cores, MemoryMiB: v.MemoryMiB, SwapMiB: v.SwapMiB, DiskGiB: v.DiskGiB, Env: env,
-			Entrypoint: v.Entrypoint, NodeID: v.WantedNodeID,
+			Image: r.Image, Cores: r.Cores, MemoryMiB: r.MemoryMiB, SwapMiB: r.SwapMiB, DiskGiB: r.DiskGiB, Env: env,
+			Entrypoint: r.Entrypoint, NodeID: r.WantedNodeID,
 		},
-		State: v.State, Power: v.Power, WantPower: v.WantPower, Message: v.Message,
+		State: r.State, Power: r.Power, WantPower: r.WantPower, Message: r.Message,
 		Placement: domain.Placement{
 			ClusterID: v.PlacedOn, NodeID: v.PlacedNodeID, Node: v.PlacedNode, VMID: v.PlacedVMID, Reason: v.PlacedReason,
 		},
-		Address: v.HeldAddress, MAC: v.HeldMAC, Unmanaged: v.Unmanaged, Digest: v.Digest, Operation: v.OperationID,
-		CreatedAt: v.CreatedAt.time(), ReadyAt: v.ReadyAt.time(), Version: v.Version,
+		Address: v.HeldAddress, MAC: v.HeldMAC, Unmanaged: r.Unmanaged, Digest: r.Digest, Operation: r.OperationID,
+		CreatedAt: r.CreatedAt.time(), ReadyAt: r.ReadyAt.time(), Version: r.Version,
 	}, err
 }
 
@@ -136,12 +137,12 @@ func (s *Store) ContainerByName(ctx context.Context, siteID, name string) (domai
 	best := map[string]containerView{} // by site: the holder of the name, else the newest
 	var sites []string
 	for _, v := range views {
-		have, ok := best[v.SiteID]
+		have, ok := best[v.Row.SiteID]
 		if !ok {
-			sites = append(sites, v.SiteID)
+			sites = append(sites, v.Row.SiteID)
 		}
 		if !ok || have.HeldAddress == "" && v.HeldAddress != "" {
-			best[v.SiteID] = v
+			best[v.Row.SiteID] = v
 		}
 	}
 	if err := s.unambiguous(ctx, "container", name, sites); err != nil {

@@ -92,6 +92,10 @@ func mysqlConfig(rest string) (*mysqldriver.Config, error) {
 	config.ClientFoundRows = true   // an update that changes nothing still found its row, as on the other databases
 	config.InterpolateParams = true // one round trip instead of two
 	config.Collation = "utf8mb4_bin"
-	config.Logger = &mysqldriver.NopLogger{} // errors are returned
+	if config.Params == nil {
+		config.Params = map[string]string{}
+	}
+	config.Params["innodb_lock_wait_timeout"] = "10" // seconds; the server's default of 50 outlasts a request
+	config.Logger = &mysqldriver.NopLogger{}         // errors are returned
 	return config, nil
 }

@@ -62,7 +62,7 @@ func (s *Store) CreateEdge(ctx context.Context, e *domain.Edge) error {
 	s.born(&e.ID, &e.CreatedAt, &e.Version)
 	e.State = domain.EdgeEnrolled
 	return s.Transact(ctx, func(tx *Store) error {
-		if err := tx.claimAddress(ctx, e.SiteID, e.ID, e.Address); err != nil {
+		if err := tx.claim(ctx, e.SiteID, e.ID, e.Name, e.Address); err != nil {
 			return err
 		}
 		row := edgeRowOf(*e)
@@ -129,8 +129,7 @@ func (s *Store) UpdateEdge(ctx context.Context, e *domain.Edge) error {
 			return err
 		}
 		*e = fresh
-		_, err = tx.BumpSite(ctx, e.SiteID) // the edge is named in DNS
-		return err
+		return tx.claim(ctx, e.SiteID, e.ID, e.Name, "") // it is named in DNS; the address was claimed before
 	})
 }
 
@@ -142,7 +141,7 @@ func (s *Store) RetireEdge(ctx context.Context, id string) error {
 			return err
 		}
 		return set[edgeRow](ctx, tx, id, "edge "+row.Name, map[string]any{
-			"retired": true, "address": "", "leases": "[]", "version": row.Version + 1,
+			"retired": true, "address": "", "leases": nil, "version": row.Version + 1,
 		})
 	})
 }
@@ -183,8 +182,10 @@ func (s *Store) ReportEdge(ctx context.Context, id string, r domain.EdgeReport) 
 		if row.Retired {
 			return domain.Errorf(domain.Forbidden, "edge %s is retired: enrol it anew", row.Name)
 		}
-		if err := tx.renumbered(ctx, row.SiteID, id, row.Address, r.Address); err != nil {
-			return err
+		if row.Address != r.Address { // even one that a container has: silence about it would help nobody
+			if _, err := tx.BumpSite(ctx, row.SiteID); err != nil {
+				return err
+			}
 		}
 		now := tx.stamp()
 		if row.Applied != r.Applied || row.Message != r.Message || row.Address != r.Address || row.state(now) != domain.EdgeOnline {

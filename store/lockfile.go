@@ -15,6 +15,12 @@ func (s *Store) lockFile(ctx context.Context) (unlock func(), err error) {
 	if s.dialect != SQLite {
 		return func() {}, nil
 	}
+	// The database holds hashes and sealed values: nobody else needs to read it. SQLite gives its other files the same mode.
+	db, err := os.OpenFile(s.path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, domain.Errorf(domain.Unavailable, "open database file: %w", err)
+	}
+	_ = db.Close()
 	file, err := os.OpenFile(s.path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, domain.Errorf(domain.Unavailable, "lock database file: %w", err)

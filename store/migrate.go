@@ -61,7 +61,7 @@ func (s *Store) migrator() (*goose.Provider, error) {
 	switch s.dialect {
 	case Postgres:
 		dialect = goose.DialectPostgres
-		locker, err := lock.NewPostgresSessionLocker()
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, lockSeconds)) // asks every second
 		if err != nil {
 			return nil, domain.Errorf(domain.Internal, "migration lock: %w", err)
 		}

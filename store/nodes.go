@@ -73,8 +73,10 @@ func (s *Store) CreateNode(ctx context.Context, n *domain.Node) error {
 	}
 	return s.Transact(ctx, func(tx *Store) error {
 		row := nodeRowOf(*n)
-		if err := tx.claimAddress(ctx, n.SiteID, n.ID, n.Address); err != nil {
-			return err
+		if n.Address != "" {
+			if err := tx.claim(ctx, n.SiteID, n.ID, n.Name, n.Address); err != nil {
+				return err
+			}
 		}
 		if err := insert(ctx, tx, &row, "node "+n.Name); err != nil {
 			return err
@@ -84,27 +86,39 @@ func (s *Store) CreateNode(ctx context.Context, n *domain.Node) error {
 	})
 }
 
-// claimAddress raises the revision of a site for a new address of one of its nodes or edges, unless the address is empty. The
-// site stays locked, so that no container gets the address meanwhile.
-func (s *Store) claimAddress(ctx context.Context, siteID, ownerID, address string) error {
-	if address == "" {
-		return nil
-	}
+// claim raises the revision of a site for a new name or address of one of its nodes or edges, and refuses what others have. The
+// site stays locked, so that no container gets the address meanwhile. A node without address is not named in DNS.
+func (s *Store) claim(ctx context.Context, siteID, ownerID, name, address string) error {
 	if _, err := s.BumpSite(ctx, siteID); err != nil {
 		return err
+	}
+	held, err := count[reservationRow](s, s.q(ctx).Where("site_id = ? AND hostname = ?", siteID, name), "reservations")
+	if err != nil {
+		return err
+	}
+	if held > 0 {
+		return refuse("name", "the name "+name+" is taken by a container of this site")
+	}
+	if address == "" {
+		return nil
 	}
 	taken, err := s.takenAddresses(ctx, siteID)
 	if err != nil {
 		return err
 	}
-	if by, ok := taken[address]; ok && by.id != ownerID {
-		return &domain.Error{
-			Kind:    domain.Conflict,
-			Message: "the address " + address + " is taken by " + by.what,
-			Fields:  []domain.FieldError{{Field: "address", Rule: "must be free in the site"}},
-		}
+	if by, ok := taken[address]; ok && by.id != ownerID && by.id != siteID {
+		return refuse("address", "the address "+address+" is taken by "+by.what)
 	}
 	return nil
+}
+
+// refuse makes the Conflict over something that another one has.
+func refuse(field, message string) error {
+	return &domain.Error{
+		Kind:    domain.Conflict,
+		Message: message,
+		Fields:  []domain.FieldError{{Field: field, Rule: "must be unique in the site"}},
+	}
 }
 
 // Node returns a node by ID.
@@ -152,8 +166,8 @@ func (s *Store) Nodes(ctx context.Context, f NodeFilter, p Page) ([]domain.Node,
 	return nodes(rows), next, err
 }
 
-// UpdateNode replaces a node if its version is still n.Version; what the observer saw stays as it is. A change of address raises
-// the site's revision. A node stays in its cluster and site.
+// UpdateNode replaces a node if its version is still n.Version; what the observer saw stays as it is. A change of name or
+// address raises the site's revision. A node stays in its cluster and site.
 func (s *Store) UpdateNode(ctx context.Context, n *domain.Node) error {
 	return s.Transact(ctx, func(tx *Store) error {
 		old, err := locked[nodeRow](ctx, tx, n.ID, "node "+n.Name)
@@ -171,25 +185,15 @@ func (s *Store) UpdateNode(ctx context.Context, n *domain.Node) error {
 		if err != nil {
 			return err
 		}
-		if err := tx.renumbered(ctx, old.SiteID, n.ID, old.Address, n.Address); err != nil {
-			return err
+		if old.Address != n.Address || old.Name != n.Name && n.Address != "" {
+			if err := tx.claim(ctx, old.SiteID, n.ID, n.Name, n.Address); err != nil {
+				return err
+			}
 		}
 		tx.changed(domain.TopicNode, n.ID)
 		*n, err = tx.Node(ctx, n.ID)
 		return err
 	})
-}
-
-// renumbered raises the site's revision when the address of a node or edge changed.
-func (s *Store) renumbered(ctx context.Context, siteID, ownerID, before, after string) error {
-	if before == after {
-		return nil
-	}
-	if after == "" {
-		_, err := s.BumpSite(ctx, siteID)
-		return err
-	}
-	return s.claimAddress(ctx, siteID, ownerID, after)
 }
 
 // NodeObservation is what the observer saw of a node. Numbers of a node that is not online are ignored.

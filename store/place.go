@@ -56,7 +56,8 @@ func (s *Store) Place(ctx context.Context, r PlaceRequest) (placed domain.Placem
 	return placed, err
 }
 
-// PlaceAs records that a container lives on a node under a VMID already. A VMID that another container has is a Conflict.
+// PlaceAs records that a container lives on a node under a VMID already. A VMID that another container has is a Conflict, and so
+// is another place of this one.
 func (s *Store) PlaceAs(ctx context.Context, c domain.Container, nodeID string, vmid int, reason string) (placed domain.Placement, err error) {
 	err = s.Transact(ctx, func(tx *Store) error {
 		node, err := tx.Node(ctx, nodeID)
@@ -64,6 +65,13 @@ func (s *Store) PlaceAs(ctx context.Context, c domain.Container, nodeID string, 
 			return err
 		}
 		if _, err := locked[clusterRow](ctx, tx, node.ClusterID, "cluster of node "+node.Name); err != nil {
+			return err
+		}
+		placed, err = tx.PlacementOf(ctx, c.ID)
+		if err == nil && (placed.NodeID != nodeID || placed.VMID != vmid) {
+			return domain.Errorf(domain.Conflict, "container %s is placed already, as %d on %s", c.Name, placed.VMID, placed.Node)
+		}
+		if !domain.Is(err, domain.NotFound) {
 			return err
 		}
 		placed, err = tx.put(ctx, c, node, vmid, reason)

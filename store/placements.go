@@ -99,16 +99,17 @@ func (s *Store) Placements(ctx context.Context, f PlacementFilter) ([]Placed, er
 		q = q.Where("placements.node_id = ?", f.NodeID)
 	}
 	var rows []struct {
-		placementRow `gorm:"embedded"`
-		Node         string
+		Row  placementRow `gorm:"embedded"`
+		Node string
 	}
 	if err := q.Find(&rows).Error; err != nil {
 		return nil, s.fault(err, "list placements")
 	}
 	list := make([]Placed, len(rows))
-	for i, r := range rows {
+	for i, v := range rows {
+		r := v.Row
 		list[i] = Placed{
-			Placement: r.placement(r.Node), ContainerID: r.ContainerID, State: r.State, CreatedAt: r.CreatedAt.time(),
+			Placement: r.placement(v.Node), ContainerID: r.ContainerID, State: r.State, CreatedAt: r.CreatedAt.time(),
 			Spec: domain.Usage{Containers: 1, Cores: r.Cores, MemoryMiB: r.MemoryMiB, DiskGiB: r.DiskGiB},
 		}
 	}

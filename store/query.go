@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/base64"
+	"strings"
 
 	"berth/domain"
 
@@ -60,15 +61,15 @@ const (
 // ID: a list read page by page misses nothing and repeats nothing that stays, whatever comes and goes meanwhile.
 func paged[R any](s *Store, q *gorm.DB, p Page, column string, dir order, id func(R) string, what string) ([]R, string, error) {
 	if p.Cursor != "" {
-		last, err := base64.RawURLEncoding.DecodeString(p.Cursor)
+		last, err := cursorID(p.Cursor)
 		if err != nil {
-			return nil, "", badCursor()
+			return nil, "", err
 		}
 		compare := " > ?"
 		if dir == newestFirst {
 			compare = " < ?"
 		}
-		q = q.Where(column+compare, string(last))
+		q = q.Where(column+compare, last)
 	}
 	var rows []R
 	if err := q.Order(column + " " + string(dir)).Limit(p.limit() + 1).Find(&rows).Error; err != nil {
@@ -78,11 +79,25 @@ func paged[R any](s *Store, q *gorm.DB, p Page, column string, dir order, id fun
 		return rows, "", nil
 	}
 	rows = rows[:p.limit()]
-	return rows, base64.RawURLEncoding.EncodeToString([]byte(id(rows[len(rows)-1]))), nil
+	return rows, cursorAfter(id(rows[len(rows)-1])), nil
 }
 
-func badCursor() error {
-	return domain.InvalidFields("the request", []domain.FieldError{{Field: "cursor", Rule: "must be what the page before returned"}})
+// cursorMark starts every cursor, so that the cursor after an empty ID is not empty.
+const cursorMark = ">"
+
+func cursorAfter(id string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(cursorMark + id))
+}
+
+func cursorID(cursor string) (string, error) {
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
+	id, ok := strings.CutPrefix(string(text), cursorMark)
+	if err != nil || !ok {
+		return "", domain.InvalidFields("the request", []domain.FieldError{
+			{Field: "cursor", Rule: "must be what the page before returned"},
+		})
+	}
+	return id, nil
 }
 
 // one reads the one row that q finds. what names it for people, such as "site demo".

@@ -41,7 +41,7 @@ func (s *Store) Reserve(ctx context.Context, site domain.Site, c *domain.Contain
 }
 
 // ReserveAs reserves a given address and MAC, for a guest that has them already. The address may lie outside the site's range,
-// but nobody else may have it: that is a Conflict.
+// but nobody else may have it: that is a Conflict. Reserving the same again changes nothing.
 func (s *Store) ReserveAs(ctx context.Context, site domain.Site, c *domain.Container, address, mac string) error {
 	return s.Transact(ctx, func(tx *Store) error {
 		if _, err := tx.BumpSite(ctx, site.ID); err != nil {
@@ -49,6 +49,14 @@ func (s *Store) ReserveAs(ctx context.Context, site domain.Site, c *domain.Conta
 		}
 		fresh, err := tx.Site(ctx, site.ID)
 		if err != nil {
+			return err
+		}
+		if held, err := tx.heldBy(ctx, c.ID); err == nil && held.Address == address && held.MAC == mac {
+			c.Address, c.MAC = address, mac
+			return nil
+		} else if err == nil {
+			return domain.Errorf(domain.Conflict, "container %s holds the address %s already", c.Name, held.Address)
+		} else if !domain.Is(err, domain.NotFound) {
 			return err
 		}
 		if err := tx.freeHostname(ctx, fresh.ID, c.ID, c.Name); err != nil {
@@ -59,11 +67,7 @@ func (s *Store) ReserveAs(ctx context.Context, site domain.Site, c *domain.Conta
 			return err
 		}
 		if by, ok := taken[address]; ok {
-			return &domain.Error{
-				Kind:    domain.Conflict,
-				Message: "the address " + address + " is taken by " + by.what,
-				Fields:  []domain.FieldError{{Field: "address", Rule: "must be free in the site"}},
-			}
+			return refuse("address", "the address "+address+" is taken by "+by.what)
 		}
 		return tx.hold(ctx, fresh.ID, c, address, mac)
 	})
@@ -85,13 +89,17 @@ func (s *Store) hold(ctx context.Context, siteID string, c *domain.Container, ad
 // holdAgain takes up what the container holds, or was about to give back under the same name: edges may serve either state of
 // it, and both say the same.
 func (s *Store) holdAgain(ctx context.Context, siteID string, c *domain.Container) (bool, error) {
-	row, err := one[reservationRow](s, s.q(ctx).Where("site_id = ? AND container_id = ? AND state <> ? AND hostname = ?",
-		siteID, c.ID, Quarantined, c.Name), "reservation")
+	row, err := one[reservationRow](s, s.q(ctx).
+		Where("site_id = ? AND container_id = ? AND (state = ? OR state = ? AND hostname = ?)", siteID, c.ID, Held, Releasing, c.Name).
+		Order("state"), "reservation") // "held" sorts before "releasing"
 	if domain.Is(err, domain.NotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
+	}
+	if row.Hostname == nil || *row.Hostname != c.Name {
+		return false, domain.Errorf(domain.Conflict, "container %s holds an address under another name already", c.Name)
 	}
 	c.Address, c.MAC = row.Address, row.MAC
 	s.changed(domain.TopicContainer, c.ID)
@@ -100,21 +108,14 @@ func (s *Store) holdAgain(ctx context.Context, siteID string, c *domain.Containe
 
 // freeHostname is nil when no other container of the site has the name, nor a node or an edge, which are named in DNS as well.
 func (s *Store) freeHostname(ctx context.Context, siteID, containerID, name string) error {
-	refuse := func(message string) error {
-		return &domain.Error{
-			Kind:    domain.Conflict,
-			Message: message,
-			Fields:  []domain.FieldError{{Field: "name", Rule: "must be unique in the site"}},
-		}
-	}
 	row, err := one[reservationRow](s, s.q(ctx).Where("site_id = ? AND hostname = ?", siteID, name), "reservation")
 	switch {
 	case err == nil && row.ContainerID == containerID:
 		return nil
 	case err == nil && row.State == Releasing:
-		return refuse("the name " + name + " was just given up and some edge still serves it: try again shortly")
+		return refuse("name", "the name "+name+" was just given up and some edge still serves it: try again shortly")
 	case err == nil:
-		return refuse("the name " + name + " is taken in this site")
+		return refuse("name", "the name "+name+" is taken in this site")
 	case !domain.Is(err, domain.NotFound):
 		return err
 	}
@@ -127,7 +128,7 @@ func (s *Store) freeHostname(ctx context.Context, siteID, containerID, name stri
 		return err
 	}
 	if nodes+edges > 0 {
-		return refuse("the name " + name + " belongs to a node or an edge of this site")
+		return refuse("name", "the name "+name+" belongs to a node or an edge of this site")
 	}
 	return nil
 }

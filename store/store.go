@@ -62,6 +62,12 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, domain.Errorf(domain.Invalid, "the store needs a key ring")
 	}
 	s := &Store{dialect: dialect, path: path, ring: c.Ring, log: c.Logger, now: c.Now, turn: make(chan struct{}, 1)}
+	// The first connection to a SQLite file switches it to WAL, which fails while another process does the same.
+	unlock, err := s.lockFile(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	s.db, err = gorm.Open(dialector, &gorm.Config{
 		Logger:                 logger.Discard, // errors are returned, and statements may hold sealed values
 		SkipDefaultTransaction: true,           // Transact is the only place that begins one

@@ -1,9 +1,10 @@
 -- +goose Up
 -- Times are microseconds since 1970-01-01 UTC, 0 meaning never. Columns named *_sealed are encrypted by the key ring.
+-- Lists are JSON, NULL when empty.
 CREATE TABLE clusters (
     id varchar(64) NOT NULL PRIMARY KEY,
     name varchar(255) NOT NULL,
-    endpoints longtext NOT NULL,
+    endpoints longtext,
     token_id varchar(255) NOT NULL,
     token_sealed longtext NOT NULL,
     ca longtext NOT NULL,
@@ -31,8 +32,8 @@ CREATE TABLE sites (
     range_last varchar(64) NOT NULL,
     dynamic_first varchar(64) NOT NULL,
     dynamic_last varchar(64) NOT NULL,
-    nameservers longtext NOT NULL,
-    forwarders longtext NOT NULL,
+    nameservers longtext,
+    forwarders longtext,
     lease_seconds bigint NOT NULL,
     desired bigint NOT NULL,
     published bigint NOT NULL,
@@ -78,8 +79,8 @@ CREATE TABLE edges (
     applied bigint NOT NULL,
     fetched bigint NOT NULL,
     message longtext NOT NULL,
-    versions longtext NOT NULL,
-    leases longtext NOT NULL,
+    versions longtext,
+    leases longtext,
     reloads bigint NOT NULL,
     seen_at bigint NOT NULL,
     applied_at bigint NOT NULL,
@@ -193,7 +194,7 @@ CREATE TABLE tokens (
     id varchar(64) NOT NULL PRIMARY KEY,
     name varchar(255) NOT NULL,
     owner varchar(255) NOT NULL,
-    scopes longtext NOT NULL,
+    scopes longtext,
     edge_id varchar(64) NOT NULL,
     hash varchar(255) NOT NULL,
     expires_at bigint NOT NULL,

@@ -1,9 +1,10 @@
 -- +goose Up
 -- Times are microseconds since 1970-01-01 UTC, 0 meaning never. Columns named *_sealed are encrypted by the key ring.
+-- Lists are JSON, NULL when empty.
 CREATE TABLE clusters (
     id text COLLATE "C" NOT NULL PRIMARY KEY,
     name text COLLATE "C" NOT NULL,
-    endpoints text NOT NULL,
+    endpoints text,
     token_id text COLLATE "C" NOT NULL,
     token_sealed text NOT NULL,
     ca text NOT NULL,
@@ -31,8 +32,8 @@ CREATE TABLE sites (
     range_last text COLLATE "C" NOT NULL,
     dynamic_first text COLLATE "C" NOT NULL,
     dynamic_last text COLLATE "C" NOT NULL,
-    nameservers text NOT NULL,
-    forwarders text NOT NULL,
+    nameservers text,
+    forwarders text,
     lease_seconds bigint NOT NULL,
     desired bigint NOT NULL,
     published bigint NOT NULL,
@@ -78,8 +79,8 @@ CREATE TABLE edges (
     applied bigint NOT NULL,
     fetched bigint NOT NULL,
     message text NOT NULL,
-    versions text NOT NULL,
-    leases text NOT NULL,
+    versions text,
+    leases text,
     reloads bigint NOT NULL,
     seen_at bigint NOT NULL,
     applied_at bigint NOT NULL,
@@ -193,7 +194,7 @@ CREATE TABLE tokens (
     id text COLLATE "C" NOT NULL PRIMARY KEY,
     name text COLLATE "C" NOT NULL,
     owner text COLLATE "C" NOT NULL,
-    scopes text NOT NULL,
+    scopes text,
     edge_id text COLLATE "C" NOT NULL,
     hash text COLLATE "C" NOT NULL,
     expires_at bigint NOT NULL,

@@ -1,9 +1,10 @@
 -- +goose Up
 -- Times are microseconds since 1970-01-01 UTC, 0 meaning never. Columns named *_sealed are encrypted by the key ring.
+-- Lists are JSON, NULL when empty.
 CREATE TABLE clusters (
     id TEXT NOT NULL PRIMARY KEY,
     name TEXT NOT NULL,
-    endpoints TEXT NOT NULL,
+    endpoints TEXT,
     token_id TEXT NOT NULL,
     token_sealed TEXT NOT NULL,
     ca TEXT NOT NULL,
@@ -31,8 +32,8 @@ CREATE TABLE sites (
     range_last TEXT NOT NULL,
     dynamic_first TEXT NOT NULL,
     dynamic_last TEXT NOT NULL,
-    nameservers TEXT NOT NULL,
-    forwarders TEXT NOT NULL,
+    nameservers TEXT,
+    forwarders TEXT,
     lease_seconds INTEGER NOT NULL,
     desired INTEGER NOT NULL,
     published INTEGER NOT NULL,
@@ -78,8 +79,8 @@ CREATE TABLE edges (
     applied INTEGER NOT NULL,
     fetched INTEGER NOT NULL,
     message TEXT NOT NULL,
-    versions TEXT NOT NULL,
-    leases TEXT NOT NULL,
+    versions TEXT,
+    leases TEXT,
     reloads INTEGER NOT NULL,
     seen_at INTEGER NOT NULL,
     applied_at INTEGER NOT NULL,
@@ -193,7 +194,7 @@ CREATE TABLE tokens (
     id TEXT NOT NULL PRIMARY KEY,
     name TEXT NOT NULL,
     owner TEXT NOT NULL,
-    scopes TEXT NOT NULL,
+    scopes TEXT,
     edge_id TEXT NOT NULL,
     hash TEXT NOT NULL,
     expires_at INTEGER NOT NULL,

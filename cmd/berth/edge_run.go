@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"berth/config"
+	"berth/domain"
+	"berth/edge"
+	"berth/templates"
+)
+
+func edgeRunCommand() *cobra.Command {
+	c := role("run", "Run this host as an edge: fetch, render, test, swap, reload, verify, report", func(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
+		runner, err := newEdge(cfg, logger)
+		if err != nil {
+			return err
+		}
+		// dnsmasq runs on, so that a cut-off or restarted edge keeps serving.
+		return runner.Run(ctx)
+	})
+	// The short names that berth edge enroll prints.
+	c.Flags().String("url", "", "the same as --edge-url")
+	c.Flags().String("token", "", "the same as --edge-token")
+	run := c.RunE
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		for _, short := range []string{"url", "token"} {
+			value, err := cmd.Flags().GetString(short)
+			if err != nil {
+				return err
+			}
+			if value == "" {
+				continue
+			}
+			if err := cmd.Flags().Set("edge-"+short, value); err != nil {
+				return err
+			}
+		}
+		return run(cmd, args)
+	}
+	return c
+}
+
+// newEdge makes the runner of an edge.
+func newEdge(cfg config.Config, logger *slog.Logger) (*edge.Runner, error) {
+	var missing []domain.FieldError
+	for field, value := range map[string]string{"edge_url": cfg.EdgeURL, "edge_token": cfg.EdgeToken, "edge_address": cfg.EdgeAddress} {
+		if value == "" {
+			missing = append(missing, domain.FieldError{Field: field, Rule: "must be given"})
+		}
+	}
+	if err := domain.InvalidFields("the configuration of the edge", missing); err != nil {
+		return nil, err
+	}
+	iface, run, err := edgePlace(cfg)
+	if err != nil {
+		return nil, err
+	}
+	client, err := edgeClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	options := templates.DnsmasqOptions{
+		Dir: filepath.Join(cfg.EdgeDir, "dnsmasq"), ListenAddress: cfg.EdgeAddress, Shared: cfg.EdgeShared,
+		LogFile: filepath.Join(cfg.EdgeDir, "dnsmasq.log"), User: "root",
+	}
+	if err := os.MkdirAll(options.Dir, 0o755); err != nil {
+		return nil, domain.Errorf(domain.Unavailable, "folder of the edge: %w", err)
+	}
+	return &edge.Runner{
+		Source:  edge.NewHTTPSource(cfg.EdgeURL, domain.Secret(cfg.EdgeToken), client),
+		Daemons: []edge.Daemon{edge.NewDnsmasq(options, iface, run)},
+		Dir:     cfg.EdgeDir, Address: cfg.EdgeAddress, Versions: map[string]string{"berth": version()}, Log: logger,
+	}, nil
+}
+
+// edgePlace returns the interface that dnsmasq serves, and how to run programs beside it: in a network namespace when one
+// is named, as in the lab.
+func edgePlace(cfg config.Config) (iface string, run edge.Exec, err error) {
+	if cfg.EdgeNamespace != "" {
+		if cfg.EdgeInterface == "" {
+			return "", nil, domain.Errorf(domain.Invalid, "edge_interface must be given together with edge_namespace")
+		}
+		namespace := "--net=" + filepath.Join("/run/netns", cfg.EdgeNamespace)
+		return cfg.EdgeInterface, func(ctx context.Context, name string, args ...string) *exec.Cmd {
+			return exec.CommandContext(ctx, "nsenter", append([]string{namespace, name}, args...)...)
+		}, nil
+	}
+	if cfg.EdgeInterface != "" {
+		return cfg.EdgeInterface, nil, nil
+	}
+	all, err := net.Interfaces()
+	if err != nil {
+		return "", nil, fmt.Errorf("list network interfaces: %w", err)
+	}
+	for _, i := range all {
+		addresses, err := i.Addrs()
+		if err != nil {
+			continue
+		}
+		for _, a := range addresses {
+			if prefix, ok := a.(*net.IPNet); ok && prefix.IP.String() == cfg.EdgeAddress {
+				return i.Name, nil, nil
+			}
+		}
+	}
+	return "", nil, domain.Errorf(domain.Invalid, "no network interface of this host holds edge_address %s", cfg.EdgeAddress)
+}
+
+func edgeClient(cfg config.Config) (*http.Client, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if cfg.EdgeCA != "" {
+		pem, err := os.ReadFile(cfg.EdgeCA)
+		if err != nil {
+			return nil, domain.Errorf(domain.Invalid, "edge_ca: %w", err)
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, errors.New("edge_ca holds no PEM certificate")
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	return &http.Client{Transport: transport, Timeout: 90 * time.Second}, nil
+}

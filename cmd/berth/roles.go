@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"berth/api"
+	"berth/config"
+	"berth/domain"
+	"berth/process"
+	"berth/worker"
+)
+
+func apiCommand() *cobra.Command {
+	return role("api", "Serve the API", func(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
+		s, err := openSystem(ctx, cfg, logger)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = s.close() }()
+		return s.serveAPI(ctx, nil)
+	})
+}
+
+func workerCommand() *cobra.Command {
+	return role("worker", "Run workflows and activities", func(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
+		s, err := openSystem(ctx, cfg, logger)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = s.close() }()
+		if err := checkAttributes(ctx, s.temporal, cfg.TemporalNamespace); err != nil {
+			return err
+		}
+		return s.work(ctx)
+	})
+}
+
+// serveAPI serves the API and keeps the watcher running until ctx ends. ready, when given, is closed once it listens.
+func (s *system) serveAPI(ctx context.Context, ready chan<- struct{}) error {
+	handler, err := api.New(s.app, api.Options{Logger: s.logger})
+	if err != nil {
+		return err
+	}
+	listener, err := listen(s.cfg)
+	if err != nil {
+		return err
+	}
+	if ready != nil {
+		close(ready)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.watcher.Run(ctx) })
+	g.Go(func() error { return serve(ctx, listener, handler) })
+	return g.Wait()
+}
+
+// serve serves until ctx ends. Long polls and event streams end with ctx, so that a shutdown does not wait for them.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve %s: %w", listener.Addr(), err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-gctx.Done()
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := server.Shutdown(last); err != nil {
+			return server.Close()
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// listen opens the API's listener. Without TLS it is refused anywhere but on loopback: tokens would be readable.
+func listen(cfg config.Config) (net.Listener, error) {
+	if err := process.CheckPort(cfg.Listen); err != nil {
+		return nil, err
+	}
+	host, _, err := net.SplitHostPort(cfg.Listen)
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "listen must be address:port: %w", err)
+	}
+	if cfg.TLSCert == "" {
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return nil, domain.Errorf(domain.Invalid, "listen %s is not on loopback: give tls_cert and tls_key", cfg.Listen)
+		}
+		return net.Listen("tcp", cfg.Listen)
+	}
+	pair, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "tls_cert and tls_key: %w", err)
+	}
+	return tls.Listen("tcp", cfg.Listen, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+}
+
+// work polls for workflows and activities until ctx ends.
+func (s *system) work(ctx context.Context) error {
+	if err := worker.Schedule(ctx, s.temporal, s.cfg.ReconcileInterval); err != nil {
+		return err
+	}
+	workers, err := worker.Start(s.temporal, s.activities(), s.logger)
+	if err != nil {
+		return err
+	}
+	defer workers.Stop()
+	if s.cfg.WorkerListen == "" {
+		<-ctx.Done()
+		return nil
+	}
+	listener, err := net.Listen("tcp", s.cfg.WorkerListen)
+	if err != nil {
+		return fmt.Errorf("worker_listen: %w", err)
+	}
+	return serve(ctx, listener, workerHealth(s))
+}
+
+// workerHealth answers /healthz of a worker.
+func workerHealth(s *system) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.store.Ping(r.Context()); err != nil {
+			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = fmt.Fprintln(w, "ok")
+	})
+	return mux
+}
+
+func migrateCommand() *cobra.Command {
+	return role("migrate", "Bring the database to the newest schema, and make the key ring if there is none", func(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
+		s, _, err := openStore(ctx, cfg, logger)
+		if err != nil {
+			return err
+		}
+		return errors.Join(s.Migrate(ctx), s.Close())
+	})
+}
+
+func keysCommand() *cobra.Command {
+	keys := noun("keys", "The key ring that encrypts secrets in the database")
+	keys.AddCommand(role("rotate", "Make a new key and encrypt every secret with it", func(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
+		s, ring, err := openStore(ctx, cfg, logger)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = s.Close() }()
+		id, err := ring.Rotate()
+		if err != nil {
+			return err
+		}
+		if err := ring.Save(cfg.KeysFile); err != nil {
+			return err
+		}
+		n, err := s.RotateKeys(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(os.Stdout, "%d secrets are encrypted with the new key %s. Restart every role that has the old key ring.\n", n, id)
+		return err
+	}))
+	return keys
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	sdklog "go.temporal.io/sdk/log"
+
+	"berth/activities"
+	"berth/app"
+	"berth/config"
+	"berth/domain"
+	"berth/guarded"
+	"berth/oci"
+	"berth/proxmox"
+	"berth/secret"
+	"berth/store"
+)
+
+// system is what API and worker share: the database, Temporal, and the use cases on them.
+type system struct {
+	cfg      config.Config
+	logger   *slog.Logger
+	ring     *secret.Ring
+	store    *store.Store
+	watcher  *store.Watcher
+	temporal client.Client
+	flows    *app.Temporal
+	clients  *activities.Clients
+	images   oci.Registry
+	app      *app.App
+}
+
+// openStore opens the database with the key ring.
+func openStore(ctx context.Context, cfg config.Config, logger *slog.Logger) (*store.Store, *secret.Ring, error) {
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, nil, domain.Errorf(domain.Unavailable, "data folder: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(cfg.KeysFile), 0o700); err != nil {
+		return nil, nil, domain.Errorf(domain.Unavailable, "folder of the key ring: %w", err)
+	}
+	ring, err := secret.LoadOrGenerate(cfg.KeysFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := store.Open(ctx, store.Config{DSN: cfg.Database, Ring: ring, Logger: logger})
+	return s, ring, err
+}
+
+// openSystem connects to everything and wires the use cases. The database must be migrated.
+func openSystem(ctx context.Context, cfg config.Config, logger *slog.Logger) (*system, error) {
+	st, ring, err := openStore(ctx, cfg, logger)
+	if err != nil {
+		return nil, err
+	}
+	s := &system{cfg: cfg, logger: logger, ring: ring, store: st}
+	if s.watcher, err = store.NewWatcher(ctx, st); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if s.temporal, err = dialTemporal(ctx, cfg, ring, logger); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	s.flows = app.NewTemporal(s.temporal)
+	s.clients = &activities.Clients{Store: st, New: func(c domain.Cluster) (*proxmox.Client, error) { return proxmoxClient(c, logger) }}
+	s.images = oci.Registry{Transport: guarded.Dialer{Allow: cfg.DialAllow}.Transport()}
+	s.app = app.New(app.Config{
+		Store: st, Watcher: s.watcher, Workflows: s.flows, Images: s.images, Logger: logger,
+		Proxmox: &inspector{observer: s.observer(), logger: logger},
+	})
+	return s, nil
+}
+
+func (s *system) close() error {
+	if s.temporal != nil {
+		s.temporal.Close()
+	}
+	return s.store.Close()
+}
+
+func (s *system) observer() *activities.Observer {
+	return &activities.Observer{Store: s.store, Clients: s.clients, Interval: s.cfg.ObserveInterval, Logger: s.logger}
+}
+
+// guestPoll is how often a guest is asked for its address while it boots, and SQL for the edges' progress.
+const guestPoll = 100 * time.Millisecond
+
+// activities returns everything that a worker runs.
+func (s *system) activities() activities.Set {
+	return activities.Set{
+		Records: &activities.Records{
+			Store: s.store, Deadlines: domain.DefaultDeadlines().Scale(s.cfg.DeadlineScale), Now: time.Now, Logger: s.logger,
+		},
+		Network:    &activities.Network{Store: s.store, Changed: s.flows.NetworkChanged, Poll: guestPoll, Logger: s.logger},
+		Proxmox:    &activities.Proxmox{Store: s.store, Clients: s.clients, Images: s.images, Poll: guestPoll, Now: time.Now, Logger: s.logger},
+		Observer:   s.observer(),
+		Reconciler: &activities.Reconciler{Store: s.store, Clients: s.clients, Workflows: s.flows, Now: time.Now, Logger: s.logger},
+	}
+}
+
+// proxmoxClient makes a client for a cluster. Tasks are looked at often at first: most end within a second.
+func proxmoxClient(c domain.Cluster, logger *slog.Logger) (*proxmox.Client, error) {
+	return proxmox.New(proxmox.Config{
+		Endpoints: c.Endpoints, TokenID: c.TokenID, Secret: c.Token.Reveal(), CA: []byte(c.CA), Insecure: c.Insecure,
+		Logger: logger, PollFirst: guestPoll, PollMax: 2 * time.Second,
+	})
+}
+
+// dialTemporal connects to Temporal and checks that it answers. Payloads are sealed with the key ring.
+func dialTemporal(ctx context.Context, cfg config.Config, ring *secret.Ring, logger *slog.Logger) (client.Client, error) {
+	options := client.Options{
+		HostPort: cfg.TemporalAddress, Namespace: cfg.TemporalNamespace, Logger: sdklog.NewStructuredLogger(logger.With("part", "temporal")),
+	}
+	if cfg.TemporalCodec {
+		options.DataConverter = converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), &secret.Codec{Ring: ring})
+	}
+	if cfg.TemporalAPIKey != "" {
+		options.Credentials = client.NewAPIKeyStaticCredentials(cfg.TemporalAPIKey)
+	}
+	tlsConfig, err := temporalTLS(cfg)
+	if err != nil {
+		return nil, err
+	}
+	options.ConnectionOptions.TLS = tlsConfig
+	bounded, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	c, err := client.DialContext(bounded, options)
+	if err != nil {
+		return nil, domain.Errorf(domain.Unavailable, "Temporal at %s does not answer: %w", cfg.TemporalAddress, err)
+	}
+	return c, nil
+}
+
+func temporalTLS(cfg config.Config) (*tls.Config, error) {
+	if !cfg.TemporalTLS && cfg.TemporalTLSCA == "" && cfg.TemporalTLSCert == "" {
+		return nil, nil //nolint:nilnil // no TLS is what the SDK calls nil
+	}
+	out := &tls.Config{MinVersion: tls.VersionTLS12}
+	if cfg.TemporalTLSCA != "" {
+		pem, err := os.ReadFile(cfg.TemporalTLSCA)
+		out.RootCAs = x509.NewCertPool()
+		if err != nil || !out.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, domain.Errorf(domain.Invalid, "temporal_tls_ca %s holds no PEM certificate: %w", cfg.TemporalTLSCA, err)
+		}
+	}
+	if cfg.TemporalTLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(cfg.TemporalTLSCert, cfg.TemporalTLSKey)
+		if err != nil {
+			return nil, domain.Errorf(domain.Invalid, "temporal_tls_cert and temporal_tls_key: %w", err)
+		}
+		out.Certificates = []tls.Certificate{pair}
+	}
+	return out, nil
+}
