@@ -134,7 +134,7 @@ func TestOutput(t *testing.T) {
 		{"not-found", "container get nothing", exitNotFound},
 		{"busy", "container stop web01", exitConflict},
 		{"invalid", "site create demo --cidr x", exitUsage},
-		{"forbidden", "cluster list", exitForbidden},
+		{"forbidden", "audit list", exitForbidden},
 		{"unavailable", "image inspect nginx", exitUnavailable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
