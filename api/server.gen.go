@@ -1121,7 +1121,7 @@ type Problem struct {
 	// Errors Every field that breaks a rule
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// Instance ID of the request
+	// Instance ID of the request, as in the log of the server
 	Instance *string `json:"instance,omitempty"`
 
 	// Operation ID of the operation that stands in the way

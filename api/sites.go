@@ -28,8 +28,8 @@ func (s *server) CreateSite(ctx context.Context, r CreateSiteRequestObject) (Cre
 	}
 	site, err := s.app.Sites.Create(ctx, actor, app.SiteInput{
 		Name: b.Name, Domain: b.Domain, CIDR: b.CIDR, Gateway: b.Gateway, RangeFirst: b.RangeFirst, RangeLast: b.RangeLast,
-		DynamicFirst: value(b.DynamicFirst), DynamicLast: value(b.DynamicLast), Nameservers: value(b.Nameservers),
-		Forwarders: value(b.Forwarders), LeaseTime: lease,
+		DynamicFirst: value(b.DynamicFirst), DynamicLast: value(b.DynamicLast), Nameservers: list(value(b.Nameservers)),
+		Forwarders: list(value(b.Forwarders)), LeaseTime: lease,
 	})
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -83,7 +84,13 @@ func offencesOfRequest(e *openapi3filter.RequestError, found []domain.FieldError
 	}
 	leaves := schemaErrors(e.Err, nil)
 	for _, leaf := range leaves {
-		found = append(found, domain.FieldError{Field: fieldPath(prefix, leaf.JSONPointer()), Rule: rule(leaf)})
+		pointer := leaf.JSONPointer()
+		if leaf.SchemaField == "properties" { // an unknown field is named in the reason alone
+			if name := quotedName.FindString(leaf.Reason); name != "" {
+				pointer = append(pointer, strings.Trim(name, `"`))
+			}
+		}
+		found = append(found, domain.FieldError{Field: fieldPath(prefix, pointer), Rule: rule(leaf)})
 	}
 	if len(leaves) > 0 {
 		return found
@@ -101,6 +108,8 @@ func offencesOfRequest(e *openapi3filter.RequestError, found []domain.FieldError
 	}
 	return append(found, domain.FieldError{Field: orBody(prefix), Rule: "must follow the API's contract"})
 }
+
+var quotedName = regexp.MustCompile(`"[^"]*"`)
 
 func orBody(field string) string {
 	if field == "" {

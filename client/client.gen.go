@@ -1122,7 +1122,7 @@ type Problem struct {
 	// Errors Every field that breaks a rule
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// Instance ID of the request
+	// Instance ID of the request, as in the log of the server
 	Instance *string `json:"instance,omitempty"`
 
 	// Operation ID of the operation that stands in the way
@@ -2205,8 +2205,8 @@ type ClientInterface interface {
 	// ListOperationEvents Read or follow the log of an operation
 	//
 	// As JSON, the events so far. With `Accept: text/event-stream`, a stream of server-sent events: `event: log` with an
-	// OperationEvent as data and its `seq` as ID, comments as heartbeats, and at the end `event: end` with the Operation as
-	// data. Reconnect with `Last-Event-ID` to go on where the stream broke.
+	// OperationEvent as data and its `seq` as ID, `event: state` with the Operation as data when it changes, comments as
+	// heartbeats, and at the end `event: end` with the Operation as data. Reconnect with `Last-Event-ID` to go on where the stream broke.
 	//
 	// Corresponds with GET /api/v1/operations/{operation}/events (the `ListOperationEvents` operationId).
 	ListOperationEvents(ctx context.Context, operation OperationRef, params *ListOperationEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3203,8 +3203,8 @@ func (c *Raw) CancelOperation(ctx context.Context, operation OperationRef, reqEd
 // ListOperationEvents Read or follow the log of an operation
 //
 // As JSON, the events so far. With `Accept: text/event-stream`, a stream of server-sent events: `event: log` with an
-// OperationEvent as data and its `seq` as ID, comments as heartbeats, and at the end `event: end` with the Operation as
-// data. Reconnect with `Last-Event-ID` to go on where the stream broke.
+// OperationEvent as data and its `seq` as ID, `event: state` with the Operation as data when it changes, comments as
+// heartbeats, and at the end `event: end` with the Operation as data. Reconnect with `Last-Event-ID` to go on where the stream broke.
 //
 // Corresponds with GET /api/v1/operations/{operation}/events (the `ListOperationEvents` operationId).
 func (c *Raw) ListOperationEvents(ctx context.Context, operation OperationRef, params *ListOperationEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7163,8 +7163,8 @@ type ClientWithResponsesInterface interface {
 	// ListOperationEventsWithResponse Read or follow the log of an operation
 	//
 	// As JSON, the events so far. With `Accept: text/event-stream`, a stream of server-sent events: `event: log` with an
-	// OperationEvent as data and its `seq` as ID, comments as heartbeats, and at the end `event: end` with the Operation as
-	// data. Reconnect with `Last-Event-ID` to go on where the stream broke.
+	// OperationEvent as data and its `seq` as ID, `event: state` with the Operation as data when it changes, comments as
+	// heartbeats, and at the end `event: end` with the Operation as data. Reconnect with `Last-Event-ID` to go on where the stream broke.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10955,8 +10955,8 @@ func (c *ClientWithResponses) CancelOperationWithResponse(ctx context.Context, o
 // ListOperationEventsWithResponse Read or follow the log of an operation
 //
 // As JSON, the events so far. With `Accept: text/event-stream`, a stream of server-sent events: `event: log` with an
-// OperationEvent as data and its `seq` as ID, comments as heartbeats, and at the end `event: end` with the Operation as
-// data. Reconnect with `Last-Event-ID` to go on where the stream broke.
+// OperationEvent as data and its `seq` as ID, `event: state` with the Operation as data when it changes, comments as
+// heartbeats, and at the end `event: end` with the Operation as data. Reconnect with `Last-Event-ID` to go on where the stream broke.
 //
 // Returns a wrapper object for the known response body format(s).
 //

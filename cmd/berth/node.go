@@ -48,8 +48,8 @@ func nodeList() *cobra.Command {
 }
 
 func nodeNames(ctx context.Context, s *session) ([]string, error) {
-	any := ""
-	return namesOf(nodePage(&any, &any), func(n client.Node) string { return n.Name })(ctx, s)
+	anywhere := ""
+	return namesOf(nodePage(&anywhere, &anywhere), func(n client.Node) string { return n.Name })(ctx, s)
 }
 
 func getNode(ctx context.Context, s *session, ref string) (*client.Node, error) {

@@ -12,7 +12,13 @@ import (
 // login sends a ticket request.
 func (l *lab) login(user, password string) (ticket, csrf string, status int) {
 	l.t.Helper()
-	r, err := l.call("POST", "/access/ticket", "username", user, "password", password)
+	form := url.Values{"username": {user}, "password": {password}}
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, l.server.URL+"/api2/json/access/ticket",
+		strings.NewReader(form.Encode()))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	r, err := l.send(req)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -87,6 +93,8 @@ func TestSeparatedToken(t *testing.T) {
 	l.refused(403, "Permission check failed (/vms/102, VM.Audit)", "GET", "/nodes/n1/lxc/102/config")
 	l.refused(403, "Permission check failed (/vms/101, VM.Allocate)", "DELETE", "/nodes/n1/lxc/101")
 	l.refused(403, "Permission check failed", "POST", "/access/users/root@pam/token/x")
+	l.refused(403, "Permission check failed (URI '/access/ticket' not available with API token, need proper ticket.",
+		"POST", "/access/ticket", "username", "root@pam", "password", "secret")
 }
 
 func TestACLLevels(t *testing.T) {

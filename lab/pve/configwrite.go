@@ -116,21 +116,28 @@ func (u update) apply(node string, vmid int) error {
 }
 
 func (u update) drop(ct *container, option string, running bool) error {
+	_, set := ct.Options[option]
+	_, pending := ct.Pending[option]
+	if !set && !pending {
+		return nil
+	}
 	switch option {
-	case "rootfs", "hostname", "memory":
+	case "rootfs", "memory", "ostype":
 		return die("unable to delete required option '%s'", option)
 	case "unprivileged":
 		return die("unable to delete read-only option: '%s'", option)
 	}
+	if isMount(option) && ct.Options["protection"] == "1" {
+		return die("can't remove CT %d drive '%s' - protection mode enabled", ct.VMID, option)
+	}
 	delete(ct.Pending, option)
-	if _, set := ct.Options[option]; !set {
-		return nil
-	}
-	if running && !hotplugged(option) {
+	switch {
+	case !set:
+	case running && (!hotplugged(option) || isMount(option)):
 		ct.Drop = append(without(ct.Drop, option), option)
-		return nil
+	default:
+		delete(ct.Options, option)
 	}
-	delete(ct.Options, option)
 	return nil
 }
 
@@ -138,7 +145,7 @@ func (u update) change(ct *container, option, text string, running bool) error {
 	if option == "unprivileged" {
 		return die("unable to modify read-only option: 'unprivileged'")
 	}
-	text, err := u.keepMAC(ct, option, text)
+	text, err := u.c.canonical(option, text)
 	if err != nil {
 		return err
 	}
@@ -148,7 +155,8 @@ func (u update) change(ct *container, option, text string, running bool) error {
 		}
 	}
 	ct.Drop = without(ct.Drop, option)
-	if running && !hotplugged(option) && ct.Options[option] != text {
+	_, replaces := ct.Options[option]
+	if running && (!hotplugged(option) || isMount(option) && replaces) && ct.Options[option] != text {
 		ct.Pending[option] = text
 		return nil
 	}
@@ -157,29 +165,23 @@ func (u update) change(ct *container, option, text string, running bool) error {
 	return nil
 }
 
-// keepMAC writes a value as the file holds it; an interface keeps the address it had.
-func (u update) keepMAC(ct *container, option, text string) (string, error) {
-	if !isNet(option) {
-		return u.c.canonical(option, text)
-	}
-	p, err := netRules().parse(option, text)
-	if err != nil {
-		return "", err
-	}
-	if old, err := netRules().parse(option, ct.Options[option]); err == nil && p["hwaddr"] == "" {
-		p["hwaddr"] = old["hwaddr"]
-	}
-	if p["hwaddr"] == "" {
-		delete(p, "hwaddr")
-	}
-	return u.c.canonical(option, netRules().print(p))
-}
-
 // newMount allocates what "storage:size" asks for.
 func (u update) newMount(ct *container, option, text string) (string, error) {
+	if ct.Options["protection"] == "1" {
+		return "", die("can't update CT %d drive '%s' - protection mode enabled", ct.VMID, option)
+	}
 	p, err := mountParts(option, text)
 	if err != nil {
 		return "", err
+	}
+	if storage, _, isVolume := strings.Cut(p["volume"], ":"); isVolume && !strings.HasPrefix(storage, "/") {
+		s, err := u.c.enabledStorage(ct.Node, storage)
+		if err != nil {
+			return "", err
+		}
+		if !s.holds("rootdir") {
+			return "", die("storage '%s' does not allow content type 'rootdir' (Container)", storage)
+		}
 	}
 	m := newVolume.FindStringSubmatch(p["volume"])
 	if m == nil {

@@ -147,11 +147,16 @@ func (c *Cluster) withLock(ctx context.Context, vmid int, timeout time.Duration,
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-timer.C:
-			return die("can't lock file '/run/lock/lxc/pve-config-%d.lock' - got timeout", vmid)
+			return lockTimeout(vmid)
 		}
 	}
 	defer func() { <-lock }()
 	return f()
+}
+
+// lockTimeout is the failure to get a guest's config lock in time.
+func lockTimeout(vmid int) error {
+	return die("can't lock file '/run/lock/lxc/pve-config-%d.lock' - got timeout", vmid)
 }
 
 // locked runs f in a call while holding the config lock.

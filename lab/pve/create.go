@@ -3,6 +3,7 @@ package pve
 import (
 	"strconv"
 	"strings"
+	"time"
 )
 
 // creation is a POST lxc on its way: what was asked for, cut into its parts.
@@ -183,29 +184,37 @@ func (n *creation) prepare(unprivileged bool) error {
 // called.
 func (n *creation) reserve(k *call, doing string) (release func(), err error) {
 	c := n.c
-	taken := make(chan struct{})
-	free := make(chan struct{})
-	failed := make(chan error, 1)
-	go func() {
-		failed <- c.withLock(k.ctx, n.vmid, c.timings.CreateLock, func(string) {}, func() error {
+	failed := func(err error) error { return die("unable to %s CT %d - %s", doing, n.vmid, err) }
+	lock := c.lockOf(n.vmid)
+	timeout := time.NewTimer(c.timings.CreateLock)
+	defer timeout.Stop()
+	// Whoever lost a race for the VMID is to hear so at once and not when the winner, which holds the lock, is done.
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for taken := false; !taken; {
+		select {
+		case lock <- struct{}{}:
+			taken = true
+		case <-look.C:
 			if err := c.checkUnused(n.vmid); err != nil {
-				return err
+				return nil, failed(err)
 			}
-			only := &container{VMID: n.vmid, Node: n.node, Options: map[string]string{"lock": "create"}}
-			if err := c.store(only); err != nil {
-				return err
-			}
-			close(taken)
-			<-free
-			return nil
-		})
-	}()
-	select {
-	case <-taken:
-		return func() { close(free); <-failed }, nil
-	case err := <-failed:
-		return nil, die("unable to %s CT %d - %s", doing, n.vmid, err)
+		case <-timeout.C:
+			return nil, failed(lockTimeout(n.vmid))
+		case <-k.ctx.Done():
+			return nil, errDropped
+		}
 	}
+	release = func() { <-lock }
+	err = c.checkUnused(n.vmid)
+	if err == nil {
+		err = c.store(&container{VMID: n.vmid, Node: n.node, Options: map[string]string{"lock": "create"}})
+	}
+	if err != nil {
+		release()
+		return nil, failed(err)
+	}
+	return release, nil
 }
 
 // validKeys tells whether every line is an SSH public key in OpenSSH's form.

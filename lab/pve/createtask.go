@@ -73,9 +73,7 @@ func (n *creation) build(w *worker) (made []string, err error) {
 		w.logf("volume '%s' does not exist", n.archive)
 		return made, die("volume '%s' does not exist", n.archive)
 	}
-	if isOCI(file) {
-		w.logf("Detected OCI archive")
-	} else {
+	if !isOCI(file) { // else the Runtime tells that it found an image
 		w.logf("extracting archive '%s'", shown)
 	}
 	image, err := n.c.runtime.Unpack(w.ctx, root, file, max(size, defaultDisk), w.logf)
@@ -89,7 +87,7 @@ func (n *creation) build(w *worker) (made []string, err error) {
 // unpackFailure tells why a template could not be unpacked: of a plain archive in the words of tar, whose own reason is in
 // the log alone.
 func (n *creation) unpackFailure(w *worker, file string, err error) error {
-	if w.ctx.Err() != nil || isOCI(file) {
+	if w.ctx.Err() != nil || isOCI(file) || strings.HasPrefix(err.Error(), "Error while ") {
 		return err
 	}
 	w.logf("%s", err)

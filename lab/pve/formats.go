@@ -43,9 +43,9 @@ var (
 	configFormat = func(s string) error { return named(configPattern, "invalid configuration ID '%s'", s) }
 	macFormat    = matching(macPattern, "value does not look like a valid unicast MAC address")
 	volumeFormat = func(s string) error { return named(volumePattern, "unable to parse volume ID '%s'", s) }
-	poolFormat   = matching(poolPattern, "value does not look like a valid pool name")
+	poolFormat   = func(s string) error { return named(poolPattern, "pool name '%s' contains invalid characters", s) }
 	tagFormat    = matching(tagPattern, "invalid characters in tag")
-	sizeFormat   = matching(sizePattern, "value does not look like a valid disk size")
+	sizeFormat   = func(s string) error { return named(sizePattern, "value does not look like a valid disk size: %s", s) }
 	realmFormat  = matching(realmPattern, "value does not look like a valid realm")
 	tokenFormat  = func(s string) error {
 		return named(tokenIDPattern, "value '%s' does not look like a valid token ID", s)
@@ -92,7 +92,7 @@ func userFormat(s string) error {
 
 func dnsFormat(s string) error {
 	for _, label := range strings.Split(s, ".") {
-		if len(label) > 63 || !namePattern.MatchString(label) {
+		if !namePattern.MatchString(label) {
 			return errors.New("value does not look like a valid DNS name\n")
 		}
 	}
@@ -101,14 +101,14 @@ func dnsFormat(s string) error {
 
 func ipv4Format(s string) error {
 	if a, err := netip.ParseAddr(s); err != nil || !a.Is4() {
-		return errors.New("value does not look like a valid ipv4 address\n")
+		return errors.New("value does not look like a valid IPv4 address\n")
 	}
 	return nil
 }
 
 func ipv6Format(s string) error {
 	if a, err := netip.ParseAddr(s); err != nil || !a.Is6() || a.Zone() != "" {
-		return errors.New("value does not look like a valid ipv6 address\n")
+		return errors.New("value does not look like a valid IPv6 address\n")
 	}
 	return nil
 }
@@ -141,10 +141,12 @@ func nameserverFormat(s string) error {
 	return nil
 }
 
+var upwards = regexp.MustCompile(`/\.\.?/|/\.\.?$|^\.\./`)
+
 // mountFormat checks paths and volumes of mount points.
 func mountFormat(s string) error {
-	if strings.Contains("/"+s+"/", "/../") || strings.Contains("/"+s+"/", "/./") {
-		return errors.New("invalid characters in path: '" + s + "'\n")
+	if upwards.MatchString(s) {
+		return fmt.Errorf("%s contains illegal character sequences\n", s)
 	}
 	return nil
 }
@@ -183,11 +185,11 @@ func privilegeFormat(s string) error {
 }
 
 func taskStatusFormat(s string) error {
-	switch s {
+	switch strings.ToLower(s) {
 	case "ok", "error", "warning", "unknown":
 		return nil
 	}
-	return fmt.Errorf("value '%s' does not look like a valid task status type\n", s)
+	return fmt.Errorf("invalid status '%s'\n", s)
 }
 
 // parseSize reads a size such as "4G"; a bare number has the given unit in bytes.

@@ -146,8 +146,12 @@ func (c *Cluster) getRRD(k *call) (answer, error) {
 	for i := range rows {
 		at := now.Add(-step * time.Duration(points-1-i)).Unix()
 		row := map[string]any{"time": at}
-		if i == points-1 && current["status"] == "running" {
-			for _, name := range []string{"cpu", "mem", "maxmem", "disk", "maxdisk", "netin", "netout", "diskread", "diskwrite"} {
+		if i == points-1 {
+			known := []string{"maxmem", "maxdisk"}
+			if current["status"] == "running" {
+				known = append(known, "cpu", "mem", "disk", "netin", "netout", "diskread", "diskwrite")
+			}
+			for _, name := range known {
 				row[name] = asFloat(current[name])
 			}
 			row["maxcpu"] = asFloat(current["cpus"])

@@ -50,11 +50,14 @@ func (w *world) guest(r *recording, op *operation, p params, outcome string) {
 		return
 	}
 	if r.status() == 200 && r.upid() != "" && outcome == "" && op.name == "lxc.start" {
+		w.runs(vmid, false)
 		return // nothing is known of how it ended
 	}
 	w.exists(node, vmid)
 	w.c.mu.Lock()
 	ct := w.c.state.Containers[vmid]
+	lock, _ := dataOf(r)["lock"].(string)
+	w.creating(ct, strings.HasPrefix(outcome, "CT is locked (create)") || lock == "create")
 	w.option(ct, outcome)
 	if free := op.name == "lxc.configure" || op.name == "lxc.resize" || op.name == "lxc.delete"; free &&
 		!strings.HasPrefix(outcome, "CT is locked") {
@@ -100,6 +103,26 @@ func (w *world) option(ct *container, outcome string) {
 	}
 }
 
+// dataOf is the object that an answer holds.
+func dataOf(r *recording) map[string]any {
+	data, _ := r.body()["data"].(map[string]any)
+	return data
+}
+
+// creating makes a guest look as during its creation or not, where no creation of the scenario is running; c.mu is held.
+func (w *world) creating(ct *container, is bool) {
+	for _, t := range w.c.tasks.all {
+		if t.running() && t.Type == "vzcreate" && t.ID == strconv.Itoa(ct.VMID) {
+			return
+		}
+	}
+	if is {
+		ct.Options["lock"] = "create"
+	} else if ct.Options["lock"] == "create" {
+		delete(ct.Options, "lock")
+	}
+}
+
 // describe gives a guest the options that the recorded one had and nobody was recorded giving it. Values are invented:
 // what is compared are their JSON types.
 func (w *world) describe(r *recording, ct *container) {
@@ -127,6 +150,7 @@ func (w *world) activity(r *recording, op *operation, vmid int, outcome string) 
 	switch {
 	case strings.HasSuffix(outcome, "already running"), strings.HasSuffix(outcome, "container is running"),
 		data["status"] == "running" && op.name == "lxc.status", op.name == "lxc.interfaces",
+		op.name == "lxc.rrddata" && strings.Contains(r.Response.Body, `"disk"`),
 		ok && (op.name == "lxc.stop" || op.name == "lxc.shutdown" || op.name == "lxc.reboot"):
 		w.runs(vmid, true)
 	case ok && op.name == "lxc.start", data["status"] == "stopped" && op.name == "lxc.status",

@@ -30,6 +30,7 @@ type call struct {
 	upload *uploadedFile
 	faults []*Fault // that matched
 	gzip   bool
+	close  bool // the client wants the connection closed
 }
 
 // answer is what an operation returns.
@@ -83,7 +84,7 @@ func (c *Cluster) serve(entry string, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	k := &call{
-		ctx: r.Context(), method: r.Method, entry: entry, params: params{},
+		ctx: r.Context(), method: r.Method, entry: entry, params: params{}, close: r.Close,
 		gzip: strings.Contains(r.Header.Get("Accept-Encoding"), "gzip"),
 	}
 	a, err := c.answer(k, r)

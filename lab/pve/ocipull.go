@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -58,8 +60,16 @@ func (c *Cluster) postOCIPull(k *call) (answer, error) {
 	})}, nil
 }
 
+// exitCode finds it in the error of a Puller that runs a program.
+var exitCode = regexp.MustCompile(`exit code (\d+)`)
+
 // skopeoExit is the exit code of skopeo: 2 when the image is not there, 1 for any other failure.
 func skopeoExit(err error) int {
+	if m := exitCode.FindStringSubmatch(err.Error()); m != nil {
+		if code, bad := strconv.Atoi(m[1]); bad == nil {
+			return code
+		}
+	}
 	if strings.Contains(err.Error(), "manifest unknown") {
 		return 2
 	}
@@ -79,7 +89,7 @@ func (c *Cluster) pull(w *worker, reference, to string) error {
 		return err
 	}
 	err := c.puller.Pull(w.ctx, reference, to, w.logf)
-	if err != nil {
+	if err != nil && !exitCode.MatchString(err.Error()) { // a program that failed has told why
 		w.logf("time=%q level=fatal msg=%q", c.now().UTC().Format("2006-01-02T15:04:05Z"), err)
 	}
 	return err

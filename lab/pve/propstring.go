@@ -17,6 +17,9 @@ func (rs rules) parse(path, s string) (properties, error) {
 			continue
 		}
 		key, val, hasKey := strings.Cut(part, "=")
+		if hasKey && (key == "" || val == "") {
+			return nil, errors.New("missing key in comma-separated list property\n")
+		}
 		if !hasKey {
 			key, val = rs.keyless(), part
 			if key == "" {

@@ -67,6 +67,9 @@ func writeAnswer(w http.ResponseWriter, k *call, a answer) {
 		}
 	}
 	h.Set("Connection", "Keep-Alive")
+	if k.close {
+		h.Set("Connection", "close")
+	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusOK)
 	// The client may be gone; there is nobody left to tell.

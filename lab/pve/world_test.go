@@ -21,25 +21,27 @@ import (
 // recorded answer shows the real node to have been in, as far as the requests before have not done so: scenarios have
 // gaps, and some of what the recorder did was not recorded. How the simulator answers is its own affair.
 type world struct {
-	t       *testing.T
-	c       *Cluster
-	runtime *fakeRuntime
-	puller  *fakePuller
-	all     []*recording // the scenario
-	at      int          // position of the request
-	upids   map[string]string
-	held    map[string]func() // gates of tasks, by recorded UPID
-	unlock  func()            // frees a config lock that the request is to find taken
+	t         *testing.T
+	c         *Cluster
+	runtime   *fakeRuntime
+	puller    *fakePuller
+	directory *fakeDirectory
+	all       []*recording // the scenario
+	at        int          // position of the request
+	upids     map[string]string
+	held      map[string]func() // gates of tasks, by recorded UPID
+	seeded    map[string]bool   // tasks that no request of the scenario started, by recorded UPID
+	unlock    func()            // frees a config lock that the request is to find taken
 }
 
 func newWorld(t *testing.T, all []*recording, nodes ...string) *world {
 	w := &world{
 		t: t, runtime: newFakeRuntime(), puller: &fakePuller{missing: map[string]bool{}}, all: all,
-		upids: map[string]string{}, held: map[string]func(){},
+		upids: map[string]string{}, held: map[string]func(){}, seeded: map[string]bool{}, directory: &fakeDirectory{},
 	}
 	cfg := Config{
 		Name: "lab", RootPassword: "secret123", DataDir: t.TempDir(), Runtime: w.runtime, Puller: w.puller,
-		Directory: fakeDirectory{}, Timings: Timings{StatsLife: 5 * time.Minute, KillAfter: 50 * time.Millisecond, ConfigLock: 2 * time.Second},
+		Directory: w.directory, Timings: Timings{StatsLife: 5 * time.Minute, KillAfter: 50 * time.Millisecond, ConfigLock: 2 * time.Second},
 	}
 	for i, name := range nodes {
 		cfg.Nodes = append(cfg.Nodes, Node{
@@ -76,9 +78,10 @@ func newWorld(t *testing.T, all []*recording, nodes ...string) *world {
 	return w
 }
 
-type fakeDirectory struct{}
+// fakeDirectory holds one user in one group; password is the one it accepts.
+type fakeDirectory struct{ password string }
 
-func (fakeDirectory) Fetch(_ context.Context, settings map[string]string) (DirectoryContent, error) {
+func (*fakeDirectory) Fetch(_ context.Context, settings map[string]string) (DirectoryContent, error) {
 	if settings["port"] != "389" {
 		return DirectoryContent{}, errors.New("Connection refused") //nolint:staticcheck // the text of the operating system
 	}
@@ -88,7 +91,12 @@ func (fakeDirectory) Fetch(_ context.Context, settings map[string]string) (Direc
 	}, nil
 }
 
-func (fakeDirectory) Check(context.Context, map[string]string, string, string) error { return nil }
+func (d *fakeDirectory) Check(_ context.Context, _ map[string]string, _, password string) error {
+	if password != d.password {
+		return errors.New("invalid credentials")
+	}
+	return nil
+}
 
 func ociTar() []byte {
 	var b bytes.Buffer
@@ -178,7 +186,7 @@ func (w *world) prepare(r *recording) {
 	outcome := message
 	if upid := r.upid(); upid != "" {
 		outcome = w.exit(upid)
-		if w.seen(upid) {
+		if outcome != "" && w.seen(upid) {
 			w.hold(upid, p)
 		}
 	}
@@ -244,139 +252,6 @@ func (w *world) user(name string) *user {
 	return u
 }
 
-// names makes or removes what the request names in user.cfg.
-func (w *world) names(r *recording, op *operation, p params) {
-	w.c.mu.Lock()
-	defer w.c.mu.Unlock()
-	s, ok := w.c.state, r.status() == 200
-	errs := fmt.Sprint(r.body()["errors"])
-	owner, id := p.get("userid"), p.get("tokenid")
-	switch op.name {
-	case "ticket":
-		name := p.get("username")
-		if !strings.Contains(name, "@") {
-			name += "@" + p.get("realm")
-		}
-		if ok && !strings.HasPrefix(p.get("password"), "PVE:") {
-			_, realmName, _ := strings.Cut(name, "@")
-			if s.Realms[realmName] == nil {
-				s.Realms[realmName] = &realm{Type: "pve"}
-			}
-			w.user(name).Digest = w.c.digest(p.get("password"))
-		}
-	case "users.create":
-		if ok {
-			delete(s.Users, owner)
-		} else if strings.Contains(r.reason(), "already exists") {
-			w.user(owner)
-		}
-	case "users.get", "users.update", "users.delete", "tokens.list":
-		if ok {
-			w.user(owner)
-		}
-	case "tokens.create":
-		switch {
-		case ok:
-			delete(w.user(owner).Tokens, id)
-		case strings.Contains(errs, "already exists"):
-			if w.user(owner).Tokens[id] == nil {
-				w.user(owner).Tokens[id] = &token{}
-			}
-		}
-	case "tokens.get", "tokens.update", "tokens.delete":
-		if ok && w.user(owner).Tokens[id] == nil {
-			w.user(owner).Tokens[id] = &token{Privsep: true, Comment: "seeded"}
-		} else if !ok && strings.Contains(r.reason(), "no such token") {
-			delete(w.user(owner).Tokens, id)
-		}
-	case "groups.create":
-		if ok {
-			delete(s.Groups, p.get("groupid"))
-		}
-	case "groups.get", "groups.delete":
-		if ok && s.Groups[p.get("groupid")] == nil {
-			s.Groups[p.get("groupid")] = &group{Comment: "seeded"}
-		}
-	case "acl.put":
-		for _, name := range p.list("users") {
-			if ok {
-				w.user(name)
-			}
-		}
-		for _, name := range p.list("groups") {
-			if ok && s.Groups[name] == nil {
-				s.Groups[name] = &group{}
-			}
-		}
-		for _, full := range p.list("tokens") {
-			name, id, _ := strings.Cut(full, "!")
-			if ok && w.user(name).Tokens[id] == nil {
-				w.user(name).Tokens[id] = &token{Privsep: true}
-			}
-		}
-		for _, name := range p.list("roles") {
-			if ok && !s.hasRole(name) {
-				s.Roles[name] = []string{"VM.Audit"}
-			}
-		}
-	case "realms.create":
-		if ok || strings.Contains(r.reason(), "missing") {
-			delete(s.Realms, p.get("realm"))
-		}
-	case "realms.sync", "realms.get", "realms.delete":
-		if ok && s.Realms[p.get("realm")] == nil {
-			s.Realms[p.get("realm")] = &realm{Type: "ldap", Settings: map[string]string{"port": "389", "sync-defaults-options": "scope=both"}}
-		}
-	case "roles.delete":
-		if ok && !s.hasRole(p.get("roleid")) {
-			s.Roles[p.get("roleid")] = []string{"VM.Audit"}
-		}
-	case "pools.create":
-		if ok {
-			delete(s.Pools, p.get("poolid"))
-		} else if strings.Contains(r.reason(), "already exists") && s.Pools[p.get("poolid")] == nil {
-			s.Pools[p.get("poolid")] = &pool{}
-		}
-	case "pools.delete":
-		if ok {
-			s.Pools[p.get("poolid")] = &pool{}
-		} else if m := regexp.MustCompile(`contains VM (\d+)`).FindStringSubmatch(r.reason()); m != nil {
-			vmid, _ := strconv.Atoi(m[1])
-			s.Pools[p.get("poolid")] = &pool{Guests: []int{vmid}}
-		} else if strings.Contains(r.reason(), "does not exist") {
-			delete(s.Pools, p.get("poolid"))
-		}
-	case "users.list":
-		rows, _ := r.body()["data"].([]any)
-		for _, row := range rows {
-			o, _ := row.(map[string]any)
-			name, _ := o["userid"].(string)
-			u := w.user(name)
-			for key, field := range map[string]*string{
-				"comment": &u.Comment, "email": &u.Email, "firstname": &u.FirstName, "lastname": &u.LastName,
-			} {
-				if o[key] != nil && *field == "" {
-					*field = "seeded"
-				}
-			}
-			if _, realmName, _ := strings.Cut(name, "@"); o["realm-type"] != nil && s.Realms[realmName] == nil {
-				s.Realms[realmName] = &realm{Type: "ldap", Settings: map[string]string{}}
-			}
-		}
-	case "acl.get":
-		if rows, _ := r.body()["data"].([]any); len(rows) == 0 {
-			break
-		} else if len(s.ACL) == 0 {
-			s.grant(aclEntry{Path: "/vms", Type: "user", ID: rootUser, Role: "PVEVMAdmin", Propagate: true})
-		}
-	}
-	if pool := p.get("pool"); op.name == "lxc.create" && ok && pool != "" && s.Pools[pool] == nil {
-		s.Pools[pool] = &poolWithNothing
-	}
-}
-
-var poolWithNothing pool
-
 // membership brings nodes up and down, and quorum with them.
 func (w *world) membership(r *recording, node, message string) {
 	if len(w.c.nodes) < 2 {
@@ -392,7 +267,7 @@ func (w *world) membership(r *recording, node, message string) {
 		w.c.SetQuorum(&lost)
 	case r.status() == 595:
 		w.power(node, false)
-	case r.status() == 200 && r.Request.Method != "GET":
+	case r.status() == 200 && r.Request.Method != "GET", existsOn.MatchString(message):
 		w.c.SetQuorum(&kept)
 	}
 	if r.status() < 595 && w.c.nodeNamed(node) != nil && strings.HasPrefix(r.Request.Target, "/api2/json/nodes/"+node+"/") {
