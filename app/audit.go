@@ -22,7 +22,9 @@ type AuditFilter struct {
 }
 
 // List returns the trail, newest first. It is for administrators.
-func (s *Audit) List(ctx context.Context, actor domain.Actor, filter AuditFilter, page Page) (List[domain.AuditEntry], error) {
+func (s *Audit) List(
+	ctx context.Context, actor domain.Actor, filter AuditFilter, page Page,
+) (List[domain.AuditEntry], error) {
 	if err := s.read(ctx, actor, attempt{action: "audit.list", resource: "audit"}, toAdminister); err != nil {
 		return List[domain.AuditEntry]{}, err
 	}

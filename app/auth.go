@@ -29,7 +29,8 @@ func (s *Auth) Authenticate(ctx context.Context, bearer, source string) (domain.
 		return domain.Actor{}, err
 	}
 	if !t.ExpiresAt.IsZero() && !s.Now().Before(t.ExpiresAt) {
-		return domain.Actor{}, domain.Errorf(domain.Unauthenticated, "the token expired at %s", t.ExpiresAt.UTC().Format("2006-01-02 15:04 MST"))
+		return domain.Actor{}, domain.Errorf(domain.Unauthenticated, "the token expired at %s",
+			t.ExpiresAt.UTC().Format("2006-01-02 15:04 MST"))
 	}
 	actor := domain.Actor{User: t.Owner, TokenID: t.ID, Token: t.Name, EdgeID: t.EdgeID, Scopes: t.Scopes, Source: source}
 	if t.EdgeID == "" {

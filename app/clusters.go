@@ -39,7 +39,9 @@ type ClusterPatch struct {
 }
 
 // Create registers a cluster that can be reached. Findings tell what will stand in the way of its nodes.
-func (s *Clusters) Create(ctx context.Context, actor domain.Actor, in ClusterInput) (made domain.Cluster, findings []domain.Finding, err error) {
+func (s *Clusters) Create(
+	ctx context.Context, actor domain.Actor, in ClusterInput,
+) (made domain.Cluster, findings []domain.Finding, err error) {
 	at := attempt{action: "cluster.create", resource: "cluster", name: in.Name}
 	err = s.change(ctx, actor, at, toAdminister, func(at *attempt) error {
 		c := domain.Cluster{
@@ -96,7 +98,8 @@ func (s *Clusters) preview(ctx context.Context, c domain.Cluster) ([]domain.Find
 		return nil, err
 	}
 	findings, err := s.Proxmox.Check(ctx, c, domain.Node{
-		Name: nodes[at].Name, TemplateStorage: largest(storages, "vztmpl"), RootStorage: largest(storages, "rootdir"), Bridge: defaultBridge,
+		Name: nodes[at].Name, Bridge: defaultBridge,
+		TemplateStorage: largest(storages, "vztmpl"), RootStorage: largest(storages, "rootdir"),
 	})
 	for i := range findings {
 		findings[i].Severity = "warning"

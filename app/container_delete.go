@@ -10,7 +10,9 @@ import (
 // Delete removes a container and everything it holds. It queues: behind an operation that is under way it waits, and asks that
 // one to cancel. forget, for administrators, gives up what is on a node that is gone for good: VMID and address stay
 // quarantined.
-func (s *Containers) Delete(ctx context.Context, actor domain.Actor, ref, siteRef string, forget bool, key string) (domain.Operation, error) {
+func (s *Containers) Delete(
+	ctx context.Context, actor domain.Actor, ref, siteRef string, forget bool, key string,
+) (domain.Operation, error) {
 	var before *domain.Operation // the operation that the delete waits for
 	r := request{action: "container.delete", ref: ref, site: siteRef, key: key, body: []any{forget}}
 	out, err := s.operate(ctx, actor, r, func(tx *store.Store, c *domain.Container) (_ *domain.Operation, err error) {

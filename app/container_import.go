@@ -56,7 +56,9 @@ func (s *Containers) Import(
 }
 
 // stranger looks the CT up, and says everything that is wrong with the request.
-func (s *Containers) stranger(ctx context.Context, actor domain.Actor, in ImportInput) (c domain.Container, from domain.Import, err error) {
+func (s *Containers) stranger(
+	ctx context.Context, actor domain.Actor, in ImportInput,
+) (c domain.Container, from domain.Import, err error) {
 	owner, err := s.ownerFor(ctx, actor, in.Owner)
 	if err != nil {
 		return c, from, err

@@ -19,7 +19,9 @@ type PowerInput struct {
 const longestShutdown = time.Hour
 
 // Power starts, shuts down, stops or reboots a container.
-func (s *Containers) Power(ctx context.Context, actor domain.Actor, ref, siteRef string, in PowerInput, key string) (domain.Operation, error) {
+func (s *Containers) Power(
+	ctx context.Context, actor domain.Actor, ref, siteRef string, in PowerInput, key string,
+) (domain.Operation, error) {
 	r := request{action: "container.power", ref: ref, site: siteRef, key: key, body: []any{in}}
 	out, err := s.operate(ctx, actor, r, func(tx *store.Store, c *domain.Container) (*domain.Operation, error) {
 		if err := validPower(in); err != nil {

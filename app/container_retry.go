@@ -55,7 +55,8 @@ func firstOperation(ctx context.Context, tx *store.Store, containerID string) (d
 		}
 	}
 	if latest.ID == "" || latest.Kind == domain.OpImport && latest.Params.Import == nil {
-		return latest, domain.Errorf(domain.Conflict, "nothing is known of how the container was asked for: delete it and create another")
+		return latest, domain.Errorf(domain.Conflict,
+			"nothing is known of how the container was asked for: delete it and create another")
 	}
 	return latest, nil
 }

@@ -54,7 +54,9 @@ func withoutValues(p ContainerPatch) ContainerPatch {
 	return p
 }
 
-func reconfigure(ctx context.Context, tx *store.Store, actor domain.Actor, c *domain.Container, p ContainerPatch) (*domain.Operation, error) {
+func reconfigure(
+	ctx context.Context, tx *store.Store, actor domain.Actor, c *domain.Container, p ContainerPatch,
+) (*domain.Operation, error) {
 	before, wanted := *c, p.applied(*c)
 	if err := validPatch(before, wanted, p); err != nil {
 		return nil, err

@@ -59,7 +59,9 @@ func (s *Containers) Create(
 }
 
 // request turns what was asked for into a container, or says everything that is wrong with it.
-func (s *Containers) request(ctx context.Context, actor domain.Actor, in ContainerInput) (c domain.Container, home domain.Site, err error) {
+func (s *Containers) request(
+	ctx context.Context, actor domain.Actor, in ContainerInput,
+) (c domain.Container, home domain.Site, err error) {
 	owner, err := s.ownerFor(ctx, actor, in.Owner)
 	if err != nil {
 		return c, home, err
@@ -120,7 +122,8 @@ func (s *Containers) reserve(
 		return outcome{}, err
 	}
 	at.resourceID = c.ID
-	return outcome{container: c, operation: &op}, s.did(ctx, tx, actor, at, "for "+c.Owner+" from "+c.Spec.Image+", address "+c.Address)
+	return outcome{container: c, operation: &op}, s.did(ctx, tx, actor, at,
+		"for "+c.Owner+" from "+c.Spec.Image+", address "+c.Address)
 }
 
 // begun starts what was committed, and returns it as the caller may see it.
@@ -149,7 +152,9 @@ func (s *Containers) Get(ctx context.Context, actor domain.Actor, ref, siteRef s
 }
 
 // List returns the containers that the actor may see.
-func (s *Containers) List(ctx context.Context, actor domain.Actor, filter ContainerFilter, page Page) (List[domain.Container], error) {
+func (s *Containers) List(
+	ctx context.Context, actor domain.Actor, filter ContainerFilter, page Page,
+) (List[domain.Container], error) {
 	if err := s.read(ctx, actor, attempt{action: "container.list", resource: "container"}, toRead); err != nil {
 		return List[domain.Container]{}, err
 	}

@@ -12,7 +12,9 @@ type Edges struct{ *core }
 
 // Enroll makes an edge of a site and the only token that it can ever have, which is shown this once. The name of a retired edge
 // may be used again.
-func (s *Edges) Enroll(ctx context.Context, actor domain.Actor, siteRef, name string) (made domain.Edge, token domain.Secret, err error) {
+func (s *Edges) Enroll(
+	ctx context.Context, actor domain.Actor, siteRef, name string,
+) (made domain.Edge, token domain.Secret, err error) {
 	at := attempt{action: "edge.enroll", resource: "edge", name: name}
 	err = s.change(ctx, actor, at, toAdminister, func(at *attempt) error {
 		var f fields

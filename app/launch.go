@@ -23,7 +23,8 @@ func operationOn(c domain.Container, actor domain.Actor, kind domain.OperationKi
 // openOperations returns the operations on a container that have not ended, newest first: at most one that runs or is about
 // to, and one that waits.
 func openOperations(ctx context.Context, tx *store.Store, containerID string) ([]domain.Operation, error) {
-	open, _, err := tx.Operations(ctx, store.OperationFilter{Resource: resourceContainer, ResourceID: containerID, Open: true}, store.Page{})
+	filter := store.OperationFilter{Resource: resourceContainer, ResourceID: containerID, Open: true}
+	open, _, err := tx.Operations(ctx, filter, store.Page{})
 	return open, err
 }
 

@@ -38,7 +38,9 @@ type newcomer struct {
 
 // Create takes a node into service, and registers its cluster if need be. Findings are warnings, or, with an error, what stands
 // in the way.
-func (s *Nodes) Create(ctx context.Context, actor domain.Actor, in NodeInput) (made domain.Node, findings []domain.Finding, err error) {
+func (s *Nodes) Create(
+	ctx context.Context, actor domain.Actor, in NodeInput,
+) (made domain.Node, findings []domain.Finding, err error) {
 	at := attempt{action: "node.create", resource: "node", name: in.Name}
 	var home domain.Site
 	var clusterName string
@@ -238,7 +240,9 @@ func largest(all []RemoteStorage, content string) string {
 	return best.Name
 }
 
-func (s *Nodes) enlist(ctx context.Context, tx *store.Store, actor domain.Actor, at attempt, n newcomer, made *domain.Node) error {
+func (s *Nodes) enlist(
+	ctx context.Context, tx *store.Store, actor domain.Actor, at attempt, n newcomer, made *domain.Node,
+) error {
 	home := n.cluster
 	switch {
 	case !n.known:

@@ -55,7 +55,9 @@ func asked(actor domain.Actor, op domain.Operation) bool {
 }
 
 // List returns the operations that the actor may see, newest first.
-func (s *Operations) List(ctx context.Context, actor domain.Actor, filter OperationFilter, page Page) (List[domain.Operation], error) {
+func (s *Operations) List(
+	ctx context.Context, actor domain.Actor, filter OperationFilter, page Page,
+) (List[domain.Operation], error) {
 	if err := s.read(ctx, actor, attempt{action: "operation.list", resource: "operation"}, toRead); err != nil {
 		return List[domain.Operation]{}, err
 	}
@@ -103,7 +105,9 @@ func (s *Operations) own(ctx context.Context, actor domain.Actor) (map[string]bo
 }
 
 // Events returns the log of an operation after a number, oldest first.
-func (s *Operations) Events(ctx context.Context, actor domain.Actor, id string, afterSeq int64) ([]domain.OperationEvent, error) {
+func (s *Operations) Events(
+	ctx context.Context, actor domain.Actor, id string, afterSeq int64,
+) ([]domain.OperationEvent, error) {
 	if _, err := s.Get(ctx, actor, id); err != nil {
 		return nil, err
 	}
@@ -164,7 +168,8 @@ func (s *Operations) cancelled(o *domain.Operation) error {
 		return domain.Errorf(domain.Conflict, "the operation has ended: it is %s", o.State)
 	case o.Kind == domain.OpDelete && o.State == domain.OpRunning:
 		return &domain.Error{
-			Kind: domain.Conflict, Operation: o.ID, Message: "the delete has begun and only goes forward: it cannot be cancelled any more",
+			Kind: domain.Conflict, Operation: o.ID,
+			Message: "the delete has begun and only goes forward: it cannot be cancelled any more",
 		}
 	case o.State == domain.OpWaiting:
 		o.State, o.Message, o.EndedAt = domain.OpCancelled, "Cancelled before it began.", s.Now().UTC()
@@ -210,7 +215,8 @@ func (s *Operations) Retry(ctx context.Context, actor domain.Actor, id string) (
 	}
 	if op.State.Open() || op.State == domain.OpSucceeded {
 		return domain.Operation{}, &domain.Error{
-			Kind: domain.Conflict, Operation: op.ID, Message: "the operation is " + string(op.State) + ": only one that failed can be retried",
+			Kind: domain.Conflict, Operation: op.ID,
+			Message: "the operation is " + string(op.State) + ": only one that failed can be retried",
 		}
 	}
 	return s.repeat(ctx, actor, op)

@@ -26,7 +26,9 @@ type TokenInput struct {
 }
 
 // Create makes a token and its secret, which is shown this once. Nobody hands on more than the own token carries.
-func (s *Tokens) Create(ctx context.Context, actor domain.Actor, in TokenInput) (made domain.Token, token domain.Secret, err error) {
+func (s *Tokens) Create(
+	ctx context.Context, actor domain.Actor, in TokenInput,
+) (made domain.Token, token domain.Secret, err error) {
 	at := attempt{action: "token.create", resource: "token", name: in.Name}
 	err = s.change(ctx, actor, at, toChange, func(at *attempt) error {
 		owner, err := s.ownerFor(ctx, actor, in.Owner)
@@ -62,7 +64,9 @@ func joined(scopes []domain.Scope) string {
 
 const longestTokenName = 63
 
-func (s *Tokens) validToken(ctx context.Context, actor domain.Actor, in TokenInput, owner string, scopes []domain.Scope) error {
+func (s *Tokens) validToken(
+	ctx context.Context, actor domain.Actor, in TokenInput, owner string, scopes []domain.Scope,
+) error {
 	var f fields
 	if in.Name == "" || len(in.Name) > longestTokenName || strings.ContainsFunc(in.Name, unicode.IsControl) {
 		f.fail("name", "must be 1 to %d characters without control characters", longestTokenName)

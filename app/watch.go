@@ -17,7 +17,9 @@ func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
 // Watch returns what happens to an operation: first how it stands and the lines of its log after a number, then whatever comes,
 // until it has ended or ctx has, which closes the channel. The last update of an operation that ended is the operation.
-func (s *Operations) Watch(ctx context.Context, actor domain.Actor, id string, afterSeq int64) (<-chan OperationUpdate, error) {
+func (s *Operations) Watch(
+	ctx context.Context, actor domain.Actor, id string, afterSeq int64,
+) (<-chan OperationUpdate, error) {
 	if _, err := s.Get(ctx, actor, id); err != nil {
 		return nil, err
 	}
