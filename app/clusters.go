@@ -75,9 +75,13 @@ func (s *Clusters) Create(
 
 // observe has a new cluster watched at once. When that fails the reconciler does it.
 func (k *core) observe(ctx context.Context, c domain.Cluster) {
+	flows, ok := k.Workflows.(observing)
+	if !ok {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), launchTimeout)
 	defer cancel()
-	if err := k.Workflows.Observe(ctx, domain.ObserveInput{ClusterID: c.ID, Cluster: c.Name}); err != nil {
+	if err := flows.Observe(ctx, domain.ObserveInput{ClusterID: c.ID, Cluster: c.Name}); err != nil {
 		k.Logger.WarnContext(ctx, "cluster not watched yet, the reconciler will see to it", "cluster", c.Name, "error", err)
 	}
 }

@@ -18,7 +18,10 @@ import (
 // Temporal is Workflows on a Temporal cluster.
 type Temporal struct{ client client.Client }
 
-var _ Workflows = (*Temporal)(nil)
+var (
+	_ Workflows = (*Temporal)(nil)
+	_ observing = (*Temporal)(nil)
+)
 
 // NewTemporal returns Workflows on a Temporal cluster.
 func NewTemporal(c client.Client) *Temporal { return &Temporal{c} }

@@ -15,10 +15,14 @@ type Workflows interface {
 	Cancel(ctx context.Context, workflowID, runID string) error
 	// NetworkChanged tells the Network workflow of a site, starting it when needed, that its desired revision rose.
 	NetworkChanged(ctx context.Context, siteID, siteName string) error
-	// Observe sees to it that a cluster is watched.
-	Observe(ctx context.Context, in domain.ObserveInput) error
 	// Reconcile runs the reconciler once, waits for it and returns its report, in words.
 	Reconcile(ctx context.Context, dryRun bool) (report string, err error)
 	// Healthy is nil when Temporal answers and a worker polls domain.TaskQueue.
 	Healthy(ctx context.Context) error
+}
+
+// observing are Workflows that can also have a cluster watched. With others that waits for the reconciler.
+type observing interface {
+	// Observe sees to it that a cluster is watched.
+	Observe(ctx context.Context, in domain.ObserveInput) error
 }
