@@ -27,12 +27,35 @@ func (n *Network) journal() journal { return journal{n.Store, n.Logger} }
 // AwaitServed waits until every edge of the site that is online, and at least one, serves a revision.
 func (n *Network) AwaitServed(ctx context.Context, in domain.RevisionInput) (struct{}, error) {
 	since := time.Now()
-	err := n.wait(ctx, in, func(live, _ bool, _ []string) bool { return live })
+	bounded, cancel := nearDeadline(ctx)
+	defer cancel()
+	var away []string
+	err := n.wait(bounded, in, func(live, _ bool, waiting []string) bool {
+		away = waiting
+		return live
+	})
+	if ctx.Err() == nil && bounded.Err() != nil {
+		return struct{}{}, domain.Errorf(domain.Permanent, "No edge of site %s serves address and name in time (waited for %s); see `berth edge list`.",
+			in.Site, orNone(away))
+	}
 	if err == nil {
 		n.journal().add(ctx, in.OperationInput, "network",
 			info, "The edges serve it, "+time.Since(since).Round(time.Millisecond).String()+" after they were asked.")
 	}
 	return struct{}{}, err
+}
+
+// nearDeadline ends a little before the activity does, so that there is time to say what was waited for.
+func nearDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	left := time.Until(activity.GetInfo(ctx).Deadline)
+	return context.WithTimeout(ctx, left-left/20)
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "one to be enrolled"
+	}
+	return strings.Join(names, ", ")
 }
 
 // patience is the share of its time after which AwaitReleased leaves the rest to the reconciler.

@@ -75,7 +75,9 @@ func (p *Proxmox) Verify(ctx context.Context, in domain.OperationInput) (struct{
 	}
 	p.journal().enter(ctx, in, "verify", "Waits until the guest holds "+t.Address+".")
 	var seen string
-	err = p.until(ctx, "waits for the guest's address", func() (bool, error) {
+	bounded, cancel := nearDeadline(ctx)
+	defer cancel()
+	err = p.until(bounded, "waits for the guest's address", func() (bool, error) {
 		status, err := t.pve.Status(ctx, t.node.Name, t.Placement.VMID)
 		if err != nil {
 			return false, p.guard(ctx, t, err)
@@ -89,7 +91,7 @@ func (p *Proxmox) Verify(ctx context.Context, in domain.OperationInput) (struct{
 		seen, err = t.address(ctx)
 		return seen == t.Address, err
 	})
-	if err != nil && ctx.Err() != nil && seen != t.Address {
+	if ctx.Err() == nil && bounded.Err() != nil {
 		err = domain.Errorf(domain.Permanent, "The guest did not get its address %s: %s.", t.Address, whatItHolds(seen))
 	}
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,7 +47,7 @@ func NewHTTPSource(baseURL string, token domain.Secret, client *http.Client) *HT
 func (s *HTTPSource) Snapshot(ctx context.Context, etag string, wait time.Duration) (snapshot domain.Snapshot, newETag string, changed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, wait+answerTimeout)
 	defer cancel()
-	query := url.Values{"wait": {wait.String()}}
+	query := url.Values{"wait": {strconv.Itoa(int(wait.Seconds()))}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"snapshot?"+query.Encode(), nil)
 	if err != nil {
 		return snapshot, "", false, domain.Errorf(domain.Invalid, "ask for the snapshot: %w", err)

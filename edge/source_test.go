@@ -21,7 +21,7 @@ const token = "berth_edge_0123456789"
 func TestHTTPSourceSnapshot(t *testing.T) {
 	want := domain.Snapshot{Site: "demo", Revision: 7, Hosts: []domain.Host{{ID: id(1), Hostname: "web1"}}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if got := r.Method + " " + r.URL.String(); got != "GET /api/v1/edge/snapshot?wait=25s" {
+		if got := r.Method + " " + r.URL.String(); got != "GET /api/v1/edge/snapshot?wait=25" {
 			t.Errorf("asked for %s", got)
 		}
 		if r.Header.Get("Authorization") != "Bearer "+token {

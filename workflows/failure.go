@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"errors"
+	"strings"
 
 	"go.temporal.io/sdk/temporal"
 
@@ -23,10 +24,19 @@ func failure(err error) domain.FailureInfo {
 		info.Kind, info.Message = application.Type(), application.Message()
 		_ = application.Details(&info) // details are absent on errors that are not ours
 	case errors.As(err, &timeout):
-		info.Kind, info.Message = domain.Transient.String(), "no answer within the time allowed"
+		info.Kind, info.Message = domain.Transient.String(), "No answer within the time allowed."
 		if last := timeout.Unwrap(); last != nil {
 			info = failure(last)
 		}
 	}
+	info.Message = asSentence(info.Message)
 	return info
+}
+
+// asSentence lets messages be strung together.
+func asSentence(s string) string {
+	if s == "" || strings.HasSuffix(s, ".") {
+		return s
+	}
+	return s + "."
 }
