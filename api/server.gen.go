@@ -1322,10 +1322,13 @@ type SiteUpdate struct {
 
 // Snapshot Everything an edge needs to serve its site.
 type Snapshot struct {
-	CIDR         string      `json:"cidr"`
-	Domain       string      `json:"domain"`
-	DynamicFirst *string     `json:"dynamicFirst,omitempty"`
-	DynamicLast  *string     `json:"dynamicLast,omitempty"`
+	CIDR         string  `json:"cidr"`
+	Domain       string  `json:"domain"`
+	DynamicFirst *string `json:"dynamicFirst,omitempty"`
+	DynamicLast  *string `json:"dynamicLast,omitempty"`
+
+	// Edges Addresses of all edges of the site
+	Edges        *[]string   `json:"edges,omitempty"`
 	Forwarders   *[]string   `json:"forwarders,omitempty"`
 	Gateway      string      `json:"gateway"`
 	Hosts        *[]Host     `json:"hosts"`

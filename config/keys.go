@@ -46,7 +46,6 @@ type Config struct {
 	EdgeDir       string `key:"edge_dir" help:"folder of the edge's files; default: edge in the data folder"`
 	EdgeAddress   string `key:"edge_address" help:"IPv4 address that dnsmasq answers on in the site's network"`
 	EdgeInterface string `key:"edge_interface" help:"network interface of the site's network; empty means the one that holds edge_address"`
-	EdgeShared    bool   `key:"edge_shared" help:"further edges serve the same network"`
 	EdgeNamespace string `key:"edge_namespace" help:"network namespace that dnsmasq runs in; empty means the host's"`
 
 	Lab          bool          `key:"lab" help:"standalone: also start the lab with a demo site"`

@@ -72,8 +72,9 @@ type Snapshot struct {
 	Nameservers  []string   `json:"nameservers,omitempty"`
 	Forwarders   []string   `json:"forwarders,omitempty"`
 	LeaseSeconds int64      `json:"leaseSeconds"`
-	Hosts        []Host     `json:"hosts"` // containers, sorted by ID
-	Names        []HostName `json:"names"` // further names: nodes and edges, sorted by name
+	Hosts        []Host     `json:"hosts"`           // containers, sorted by ID
+	Edges        []string   `json:"edges,omitempty"` // addresses of all edges of the site, sorted
+	Names        []HostName `json:"names"`           // further names: nodes and edges, sorted by name
 }
 
 // Host is one container of a Snapshot: a DHCP reservation and a DNS name.

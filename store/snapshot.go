@@ -52,6 +52,12 @@ func (s *Store) snapNames(ctx context.Context, snap *domain.Snapshot) error {
 			return s.fault(err, "list names")
 		}
 		snap.Names = append(snap.Names, names...)
+		if _, edges := q.(*edgeRow); edges {
+			for _, e := range names {
+				snap.Edges = append(snap.Edges, e.Address)
+			}
+			slices.Sort(snap.Edges)
+		}
 	}
 	slices.SortFunc(snap.Names, func(a, b domain.HostName) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Address, b.Address))

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -40,9 +41,6 @@ type DnsmasqOptions struct {
 	PIDFile       string // empty means Dir/dnsmasq.pid
 	LogFile       string // empty means syslog
 	User          string // dnsmasq drops its privileges to; empty means its own default
-	// Shared says that further edges serve the same network. An authoritative dnsmasq refuses (DHCPNAK "wrong
-	// server-ID") what a client asks of another server, so edges that share a network must not be.
-	Shared bool
 }
 
 //go:embed dnsmasq.conf.tmpl
@@ -105,9 +103,10 @@ func ConfDigest(conf string) string {
 
 func renderConf(s domain.Snapshot, options DnsmasqOptions) (string, error) {
 	network := netip.MustParsePrefix(s.CIDR) // validated
-	nameservers := strings.Join(s.Nameservers, ",")
-	if nameservers == "" {
-		nameservers = options.ListenAddress
+	others := slices.DeleteFunc(slices.Clone(s.Edges), func(e string) bool { return e == options.ListenAddress })
+	nameservers := s.Nameservers
+	if len(nameservers) == 0 {
+		nameservers = append([]string{options.ListenAddress}, others...)
 	}
 	var out strings.Builder
 	err := dnsmasqTemplate.Execute(&out, map[string]any{
@@ -118,7 +117,9 @@ func renderConf(s domain.Snapshot, options DnsmasqOptions) (string, error) {
 		"Mask":        net.IP(net.CIDRMask(network.Bits(), 32)).String(),
 		"Lease":       leaseSeconds(s),
 		"LeaseMax":    1 << (32 - network.Bits()), // dnsmasq's own limit is 1000
-		"Nameservers": nameservers,
+		"Nameservers": strings.Join(nameservers, ","),
+		// An authoritative dnsmasq refuses (DHCPNAK "wrong server-ID") what a client asks of another server of the network.
+		"Alone": len(others) == 0,
 	})
 	if err != nil {
 		return "", fmt.Errorf("render %s: %w", DnsmasqConf, err)

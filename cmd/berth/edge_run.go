@@ -73,7 +73,7 @@ func newEdge(cfg config.Config, logger *slog.Logger) (*edge.Runner, error) {
 		return nil, err
 	}
 	options := templates.DnsmasqOptions{
-		Dir: filepath.Join(cfg.EdgeDir, "dnsmasq"), ListenAddress: cfg.EdgeAddress, Shared: cfg.EdgeShared,
+		Dir: filepath.Join(cfg.EdgeDir, "dnsmasq"), ListenAddress: cfg.EdgeAddress,
 		LogFile: filepath.Join(cfg.EdgeDir, "dnsmasq.log"), User: "root",
 	}
 	if err := os.MkdirAll(options.Dir, 0o755); err != nil {
