@@ -55,7 +55,7 @@ func TestProblemsKeepCausesToThemselves(t *testing.T) {
 	}
 }
 
-func quiet() Options { return Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))} }
+func quiet() Options { return Options{Logger: slog.New(slog.DiscardHandler)} }
 
 func request(t *testing.T, h http.Handler, method, target, token string, body io.Reader) (*httptest.ResponseRecorder, Problem) {
 	t.Helper()

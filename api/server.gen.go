@@ -1985,7 +1985,6 @@ type MiddlewareFunc func(c *gin.Context)
 
 // ListAudit operation middleware
 func (siw *ServerInterfaceWrapper) ListAudit(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2068,7 +2067,6 @@ func (siw *ServerInterfaceWrapper) ListAudit(c *gin.Context) {
 
 // ListClusters operation middleware
 func (siw *ServerInterfaceWrapper) ListClusters(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2103,7 +2101,6 @@ func (siw *ServerInterfaceWrapper) ListClusters(c *gin.Context) {
 
 // CreateCluster operation middleware
 func (siw *ServerInterfaceWrapper) CreateCluster(c *gin.Context) {
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -2116,7 +2113,6 @@ func (siw *ServerInterfaceWrapper) CreateCluster(c *gin.Context) {
 
 // DeleteCluster operation middleware
 func (siw *ServerInterfaceWrapper) DeleteCluster(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2165,7 +2161,6 @@ func (siw *ServerInterfaceWrapper) DeleteCluster(c *gin.Context) {
 
 // GetCluster operation middleware
 func (siw *ServerInterfaceWrapper) GetCluster(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2190,7 +2185,6 @@ func (siw *ServerInterfaceWrapper) GetCluster(c *gin.Context) {
 
 // UpdateCluster operation middleware
 func (siw *ServerInterfaceWrapper) UpdateCluster(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2239,7 +2233,6 @@ func (siw *ServerInterfaceWrapper) UpdateCluster(c *gin.Context) {
 
 // ListClusterGuests operation middleware
 func (siw *ServerInterfaceWrapper) ListClusterGuests(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2264,7 +2257,6 @@ func (siw *ServerInterfaceWrapper) ListClusterGuests(c *gin.Context) {
 
 // ListContainers operation middleware
 func (siw *ServerInterfaceWrapper) ListContainers(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2339,7 +2331,6 @@ func (siw *ServerInterfaceWrapper) ListContainers(c *gin.Context) {
 
 // CreateContainer operation middleware
 func (siw *ServerInterfaceWrapper) CreateContainer(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2379,7 +2370,6 @@ func (siw *ServerInterfaceWrapper) CreateContainer(c *gin.Context) {
 
 // ImportContainer operation middleware
 func (siw *ServerInterfaceWrapper) ImportContainer(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2419,7 +2409,6 @@ func (siw *ServerInterfaceWrapper) ImportContainer(c *gin.Context) {
 
 // DeleteContainer operation middleware
 func (siw *ServerInterfaceWrapper) DeleteContainer(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2484,7 +2473,6 @@ func (siw *ServerInterfaceWrapper) DeleteContainer(c *gin.Context) {
 
 // GetContainer operation middleware
 func (siw *ServerInterfaceWrapper) GetContainer(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2520,7 +2508,6 @@ func (siw *ServerInterfaceWrapper) GetContainer(c *gin.Context) {
 
 // UpdateContainer operation middleware
 func (siw *ServerInterfaceWrapper) UpdateContainer(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2596,7 +2583,6 @@ func (siw *ServerInterfaceWrapper) UpdateContainer(c *gin.Context) {
 
 // PowerContainer operation middleware
 func (siw *ServerInterfaceWrapper) PowerContainer(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2653,7 +2639,6 @@ func (siw *ServerInterfaceWrapper) PowerContainer(c *gin.Context) {
 
 // RetryContainer operation middleware
 func (siw *ServerInterfaceWrapper) RetryContainer(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2710,7 +2695,6 @@ func (siw *ServerInterfaceWrapper) RetryContainer(c *gin.Context) {
 
 // PostEdgeReport operation middleware
 func (siw *ServerInterfaceWrapper) PostEdgeReport(c *gin.Context) {
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -2723,7 +2707,6 @@ func (siw *ServerInterfaceWrapper) PostEdgeReport(c *gin.Context) {
 
 // GetEdgeSnapshot operation middleware
 func (siw *ServerInterfaceWrapper) GetEdgeSnapshot(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2771,7 +2754,6 @@ func (siw *ServerInterfaceWrapper) GetEdgeSnapshot(c *gin.Context) {
 
 // ListEdges operation middleware
 func (siw *ServerInterfaceWrapper) ListEdges(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2814,7 +2796,6 @@ func (siw *ServerInterfaceWrapper) ListEdges(c *gin.Context) {
 
 // EnrollEdge operation middleware
 func (siw *ServerInterfaceWrapper) EnrollEdge(c *gin.Context) {
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -2827,7 +2808,6 @@ func (siw *ServerInterfaceWrapper) EnrollEdge(c *gin.Context) {
 
 // DeleteEdge operation middleware
 func (siw *ServerInterfaceWrapper) DeleteEdge(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2852,7 +2832,6 @@ func (siw *ServerInterfaceWrapper) DeleteEdge(c *gin.Context) {
 
 // GetEdge operation middleware
 func (siw *ServerInterfaceWrapper) GetEdge(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2877,7 +2856,6 @@ func (siw *ServerInterfaceWrapper) GetEdge(c *gin.Context) {
 
 // RetireEdge operation middleware
 func (siw *ServerInterfaceWrapper) RetireEdge(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2902,7 +2880,6 @@ func (siw *ServerInterfaceWrapper) RetireEdge(c *gin.Context) {
 
 // ListImages operation middleware
 func (siw *ServerInterfaceWrapper) ListImages(c *gin.Context) {
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -2915,7 +2892,6 @@ func (siw *ServerInterfaceWrapper) ListImages(c *gin.Context) {
 
 // AddImage operation middleware
 func (siw *ServerInterfaceWrapper) AddImage(c *gin.Context) {
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -2928,7 +2904,6 @@ func (siw *ServerInterfaceWrapper) AddImage(c *gin.Context) {
 
 // InspectImage operation middleware
 func (siw *ServerInterfaceWrapper) InspectImage(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2955,7 +2930,6 @@ func (siw *ServerInterfaceWrapper) InspectImage(c *gin.Context) {
 
 // RemoveImage operation middleware
 func (siw *ServerInterfaceWrapper) RemoveImage(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -2980,7 +2954,6 @@ func (siw *ServerInterfaceWrapper) RemoveImage(c *gin.Context) {
 
 // ListNodes operation middleware
 func (siw *ServerInterfaceWrapper) ListNodes(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3031,7 +3004,6 @@ func (siw *ServerInterfaceWrapper) ListNodes(c *gin.Context) {
 
 // CreateNode operation middleware
 func (siw *ServerInterfaceWrapper) CreateNode(c *gin.Context) {
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3044,7 +3016,6 @@ func (siw *ServerInterfaceWrapper) CreateNode(c *gin.Context) {
 
 // DeleteNode operation middleware
 func (siw *ServerInterfaceWrapper) DeleteNode(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3093,7 +3064,6 @@ func (siw *ServerInterfaceWrapper) DeleteNode(c *gin.Context) {
 
 // GetNode operation middleware
 func (siw *ServerInterfaceWrapper) GetNode(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3118,7 +3088,6 @@ func (siw *ServerInterfaceWrapper) GetNode(c *gin.Context) {
 
 // UpdateNode operation middleware
 func (siw *ServerInterfaceWrapper) UpdateNode(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3167,7 +3136,6 @@ func (siw *ServerInterfaceWrapper) UpdateNode(c *gin.Context) {
 
 // CheckNode operation middleware
 func (siw *ServerInterfaceWrapper) CheckNode(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3192,7 +3160,6 @@ func (siw *ServerInterfaceWrapper) CheckNode(c *gin.Context) {
 
 // ListNodeStorages operation middleware
 func (siw *ServerInterfaceWrapper) ListNodeStorages(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3217,7 +3184,6 @@ func (siw *ServerInterfaceWrapper) ListNodeStorages(c *gin.Context) {
 
 // GetSpecification operation middleware
 func (siw *ServerInterfaceWrapper) GetSpecification(c *gin.Context) {
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3230,7 +3196,6 @@ func (siw *ServerInterfaceWrapper) GetSpecification(c *gin.Context) {
 
 // ListOperations operation middleware
 func (siw *ServerInterfaceWrapper) ListOperations(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3305,7 +3270,6 @@ func (siw *ServerInterfaceWrapper) ListOperations(c *gin.Context) {
 
 // GetOperation operation middleware
 func (siw *ServerInterfaceWrapper) GetOperation(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3330,7 +3294,6 @@ func (siw *ServerInterfaceWrapper) GetOperation(c *gin.Context) {
 
 // CancelOperation operation middleware
 func (siw *ServerInterfaceWrapper) CancelOperation(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3355,7 +3318,6 @@ func (siw *ServerInterfaceWrapper) CancelOperation(c *gin.Context) {
 
 // ListOperationEvents operation middleware
 func (siw *ServerInterfaceWrapper) ListOperationEvents(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3412,7 +3374,6 @@ func (siw *ServerInterfaceWrapper) ListOperationEvents(c *gin.Context) {
 
 // RetryOperation operation middleware
 func (siw *ServerInterfaceWrapper) RetryOperation(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3437,7 +3398,6 @@ func (siw *ServerInterfaceWrapper) RetryOperation(c *gin.Context) {
 
 // ListQuotas operation middleware
 func (siw *ServerInterfaceWrapper) ListQuotas(c *gin.Context) {
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3450,7 +3410,6 @@ func (siw *ServerInterfaceWrapper) ListQuotas(c *gin.Context) {
 
 // DeleteQuota operation middleware
 func (siw *ServerInterfaceWrapper) DeleteQuota(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3475,7 +3434,6 @@ func (siw *ServerInterfaceWrapper) DeleteQuota(c *gin.Context) {
 
 // GetQuota operation middleware
 func (siw *ServerInterfaceWrapper) GetQuota(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3500,7 +3458,6 @@ func (siw *ServerInterfaceWrapper) GetQuota(c *gin.Context) {
 
 // SetQuota operation middleware
 func (siw *ServerInterfaceWrapper) SetQuota(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3525,7 +3482,6 @@ func (siw *ServerInterfaceWrapper) SetQuota(c *gin.Context) {
 
 // Reconcile operation middleware
 func (siw *ServerInterfaceWrapper) Reconcile(c *gin.Context) {
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3538,7 +3494,6 @@ func (siw *ServerInterfaceWrapper) Reconcile(c *gin.Context) {
 
 // ListSites operation middleware
 func (siw *ServerInterfaceWrapper) ListSites(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3573,7 +3528,6 @@ func (siw *ServerInterfaceWrapper) ListSites(c *gin.Context) {
 
 // CreateSite operation middleware
 func (siw *ServerInterfaceWrapper) CreateSite(c *gin.Context) {
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3586,7 +3540,6 @@ func (siw *ServerInterfaceWrapper) CreateSite(c *gin.Context) {
 
 // DeleteSite operation middleware
 func (siw *ServerInterfaceWrapper) DeleteSite(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3635,7 +3588,6 @@ func (siw *ServerInterfaceWrapper) DeleteSite(c *gin.Context) {
 
 // GetSite operation middleware
 func (siw *ServerInterfaceWrapper) GetSite(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3660,7 +3612,6 @@ func (siw *ServerInterfaceWrapper) GetSite(c *gin.Context) {
 
 // UpdateSite operation middleware
 func (siw *ServerInterfaceWrapper) UpdateSite(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3709,7 +3660,6 @@ func (siw *ServerInterfaceWrapper) UpdateSite(c *gin.Context) {
 
 // GetSiteNetwork operation middleware
 func (siw *ServerInterfaceWrapper) GetSiteNetwork(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3734,7 +3684,6 @@ func (siw *ServerInterfaceWrapper) GetSiteNetwork(c *gin.Context) {
 
 // ListTokens operation middleware
 func (siw *ServerInterfaceWrapper) ListTokens(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3777,7 +3726,6 @@ func (siw *ServerInterfaceWrapper) ListTokens(c *gin.Context) {
 
 // CreateToken operation middleware
 func (siw *ServerInterfaceWrapper) CreateToken(c *gin.Context) {
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3790,7 +3738,6 @@ func (siw *ServerInterfaceWrapper) CreateToken(c *gin.Context) {
 
 // DeleteToken operation middleware
 func (siw *ServerInterfaceWrapper) DeleteToken(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3815,7 +3762,6 @@ func (siw *ServerInterfaceWrapper) DeleteToken(c *gin.Context) {
 
 // ListUsers operation middleware
 func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3850,7 +3796,6 @@ func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
 
 // CreateUser operation middleware
 func (siw *ServerInterfaceWrapper) CreateUser(c *gin.Context) {
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3863,7 +3808,6 @@ func (siw *ServerInterfaceWrapper) CreateUser(c *gin.Context) {
 
 // GetUser operation middleware
 func (siw *ServerInterfaceWrapper) GetUser(c *gin.Context) {
-
 	var err error
 	_ = err
 
@@ -3888,7 +3832,6 @@ func (siw *ServerInterfaceWrapper) GetUser(c *gin.Context) {
 
 // GetHealth operation middleware
 func (siw *ServerInterfaceWrapper) GetHealth(c *gin.Context) {
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3901,7 +3844,6 @@ func (siw *ServerInterfaceWrapper) GetHealth(c *gin.Context) {
 
 // GetMetrics operation middleware
 func (siw *ServerInterfaceWrapper) GetMetrics(c *gin.Context) {
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3914,7 +3856,6 @@ func (siw *ServerInterfaceWrapper) GetMetrics(c *gin.Context) {
 
 // GetReadiness operation middleware
 func (siw *ServerInterfaceWrapper) GetReadiness(c *gin.Context) {
-
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -4046,7 +3987,6 @@ type ListAuditResponseObject interface {
 type ListAudit200JSONResponse AuditList
 
 func (response ListAudit200JSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4063,7 +4003,6 @@ type ListAuditdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAuditdefaultApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4085,7 +4024,6 @@ type ListClustersResponseObject interface {
 type ListClusters200JSONResponse ClusterList
 
 func (response ListClusters200JSONResponse) VisitListClustersResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4102,7 +4040,6 @@ type ListClustersdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListClustersdefaultApplicationProblemPlusJSONResponse) VisitListClustersResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4131,7 +4068,6 @@ type CreateCluster201JSONResponse struct {
 }
 
 func (response CreateCluster201JSONResponse) VisitCreateClusterResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4151,7 +4087,6 @@ type CreateClusterdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateClusterdefaultApplicationProblemPlusJSONResponse) VisitCreateClusterResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4171,8 +4106,7 @@ type DeleteClusterResponseObject interface {
 	VisitDeleteClusterResponse(w http.ResponseWriter) error
 }
 
-type DeleteCluster204Response struct {
-}
+type DeleteCluster204Response struct{}
 
 func (response DeleteCluster204Response) VisitDeleteClusterResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -4185,7 +4119,6 @@ type DeleteClusterdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteClusterdefaultApplicationProblemPlusJSONResponse) VisitDeleteClusterResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4214,7 +4147,6 @@ type GetCluster200JSONResponse struct {
 }
 
 func (response GetCluster200JSONResponse) VisitGetClusterResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4234,7 +4166,6 @@ type GetClusterdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetClusterdefaultApplicationProblemPlusJSONResponse) VisitGetClusterResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4265,7 +4196,6 @@ type UpdateCluster200JSONResponse struct {
 }
 
 func (response UpdateCluster200JSONResponse) VisitUpdateClusterResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4285,7 +4215,6 @@ type UpdateClusterdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateClusterdefaultApplicationProblemPlusJSONResponse) VisitUpdateClusterResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4307,7 +4236,6 @@ type ListClusterGuestsResponseObject interface {
 type ListClusterGuests200JSONResponse GuestList
 
 func (response ListClusterGuests200JSONResponse) VisitListClusterGuestsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4324,7 +4252,6 @@ type ListClusterGuestsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListClusterGuestsdefaultApplicationProblemPlusJSONResponse) VisitListClusterGuestsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4346,7 +4273,6 @@ type ListContainersResponseObject interface {
 type ListContainers200JSONResponse ContainerList
 
 func (response ListContainers200JSONResponse) VisitListContainersResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4363,7 +4289,6 @@ type ListContainersdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListContainersdefaultApplicationProblemPlusJSONResponse) VisitListContainersResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4386,7 +4311,6 @@ type CreateContainerResponseObject interface {
 type CreateContainer202JSONResponse struct{ ContainerAcceptedJSONResponse }
 
 func (response CreateContainer202JSONResponse) VisitCreateContainerResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4406,7 +4330,6 @@ type CreateContainerdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateContainerdefaultApplicationProblemPlusJSONResponse) VisitCreateContainerResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4429,7 +4352,6 @@ type ImportContainerResponseObject interface {
 type ImportContainer202JSONResponse struct{ ContainerAcceptedJSONResponse }
 
 func (response ImportContainer202JSONResponse) VisitImportContainerResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4449,7 +4371,6 @@ type ImportContainerdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ImportContainerdefaultApplicationProblemPlusJSONResponse) VisitImportContainerResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4472,7 +4393,6 @@ type DeleteContainerResponseObject interface {
 type DeleteContainer202JSONResponse struct{ OperationAcceptedJSONResponse }
 
 func (response DeleteContainer202JSONResponse) VisitDeleteContainerResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4492,7 +4412,6 @@ type DeleteContainerdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteContainerdefaultApplicationProblemPlusJSONResponse) VisitDeleteContainerResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4522,7 +4441,6 @@ type GetContainer200JSONResponse struct {
 }
 
 func (response GetContainer200JSONResponse) VisitGetContainerResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4542,7 +4460,6 @@ type GetContainerdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetContainerdefaultApplicationProblemPlusJSONResponse) VisitGetContainerResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4573,7 +4490,6 @@ type UpdateContainer200JSONResponse struct {
 }
 
 func (response UpdateContainer200JSONResponse) VisitUpdateContainerResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4590,7 +4506,6 @@ func (response UpdateContainer200JSONResponse) VisitUpdateContainerResponse(w ht
 type UpdateContainer202JSONResponse struct{ ContainerAcceptedJSONResponse }
 
 func (response UpdateContainer202JSONResponse) VisitUpdateContainerResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4610,7 +4525,6 @@ type UpdateContainerdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateContainerdefaultApplicationProblemPlusJSONResponse) VisitUpdateContainerResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4634,7 +4548,6 @@ type PowerContainerResponseObject interface {
 type PowerContainer202JSONResponse struct{ OperationAcceptedJSONResponse }
 
 func (response PowerContainer202JSONResponse) VisitPowerContainerResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4654,7 +4567,6 @@ type PowerContainerdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PowerContainerdefaultApplicationProblemPlusJSONResponse) VisitPowerContainerResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4677,7 +4589,6 @@ type RetryContainerResponseObject interface {
 type RetryContainer202JSONResponse struct{ OperationAcceptedJSONResponse }
 
 func (response RetryContainer202JSONResponse) VisitRetryContainerResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4697,7 +4608,6 @@ type RetryContainerdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RetryContainerdefaultApplicationProblemPlusJSONResponse) VisitRetryContainerResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4716,8 +4626,7 @@ type PostEdgeReportResponseObject interface {
 	VisitPostEdgeReportResponse(w http.ResponseWriter) error
 }
 
-type PostEdgeReport204Response struct {
-}
+type PostEdgeReport204Response struct{}
 
 func (response PostEdgeReport204Response) VisitPostEdgeReportResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -4730,7 +4639,6 @@ type PostEdgeReportdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PostEdgeReportdefaultApplicationProblemPlusJSONResponse) VisitPostEdgeReportResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4759,7 +4667,6 @@ type GetEdgeSnapshot200JSONResponse struct {
 }
 
 func (response GetEdgeSnapshot200JSONResponse) VisitGetEdgeSnapshotResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4795,7 +4702,6 @@ type GetEdgeSnapshotdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetEdgeSnapshotdefaultApplicationProblemPlusJSONResponse) VisitGetEdgeSnapshotResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4817,7 +4723,6 @@ type ListEdgesResponseObject interface {
 type ListEdges200JSONResponse EdgeList
 
 func (response ListEdges200JSONResponse) VisitListEdgesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4834,7 +4739,6 @@ type ListEdgesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListEdgesdefaultApplicationProblemPlusJSONResponse) VisitListEdgesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4856,7 +4760,6 @@ type EnrollEdgeResponseObject interface {
 type EnrollEdge201JSONResponse EnrolledEdge
 
 func (response EnrollEdge201JSONResponse) VisitEnrollEdgeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4873,7 +4776,6 @@ type EnrollEdgedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EnrollEdgedefaultApplicationProblemPlusJSONResponse) VisitEnrollEdgeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4892,8 +4794,7 @@ type DeleteEdgeResponseObject interface {
 	VisitDeleteEdgeResponse(w http.ResponseWriter) error
 }
 
-type DeleteEdge204Response struct {
-}
+type DeleteEdge204Response struct{}
 
 func (response DeleteEdge204Response) VisitDeleteEdgeResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -4906,7 +4807,6 @@ type DeleteEdgedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteEdgedefaultApplicationProblemPlusJSONResponse) VisitDeleteEdgeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4928,7 +4828,6 @@ type GetEdgeResponseObject interface {
 type GetEdge200JSONResponse Edge
 
 func (response GetEdge200JSONResponse) VisitGetEdgeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4945,7 +4844,6 @@ type GetEdgedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetEdgedefaultApplicationProblemPlusJSONResponse) VisitGetEdgeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4967,7 +4865,6 @@ type RetireEdgeResponseObject interface {
 type RetireEdge200JSONResponse Edge
 
 func (response RetireEdge200JSONResponse) VisitRetireEdgeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4984,7 +4881,6 @@ type RetireEdgedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RetireEdgedefaultApplicationProblemPlusJSONResponse) VisitRetireEdgeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4995,8 +4891,7 @@ func (response RetireEdgedefaultApplicationProblemPlusJSONResponse) VisitRetireE
 	return err
 }
 
-type ListImagesRequestObject struct {
-}
+type ListImagesRequestObject struct{}
 
 type ListImagesResponseObject interface {
 	VisitListImagesResponse(w http.ResponseWriter) error
@@ -5005,7 +4900,6 @@ type ListImagesResponseObject interface {
 type ListImages200JSONResponse ImageList
 
 func (response ListImages200JSONResponse) VisitListImagesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5022,7 +4916,6 @@ type ListImagesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListImagesdefaultApplicationProblemPlusJSONResponse) VisitListImagesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5044,7 +4937,6 @@ type AddImageResponseObject interface {
 type AddImage201JSONResponse Image
 
 func (response AddImage201JSONResponse) VisitAddImageResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5061,7 +4953,6 @@ type AddImagedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AddImagedefaultApplicationProblemPlusJSONResponse) VisitAddImageResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5083,7 +4974,6 @@ type InspectImageResponseObject interface {
 type InspectImage200JSONResponse ImageInfo
 
 func (response InspectImage200JSONResponse) VisitInspectImageResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5100,7 +4990,6 @@ type InspectImagedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response InspectImagedefaultApplicationProblemPlusJSONResponse) VisitInspectImageResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5119,8 +5008,7 @@ type RemoveImageResponseObject interface {
 	VisitRemoveImageResponse(w http.ResponseWriter) error
 }
 
-type RemoveImage204Response struct {
-}
+type RemoveImage204Response struct{}
 
 func (response RemoveImage204Response) VisitRemoveImageResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -5133,7 +5021,6 @@ type RemoveImagedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RemoveImagedefaultApplicationProblemPlusJSONResponse) VisitRemoveImageResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5155,7 +5042,6 @@ type ListNodesResponseObject interface {
 type ListNodes200JSONResponse NodeList
 
 func (response ListNodes200JSONResponse) VisitListNodesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5172,7 +5058,6 @@ type ListNodesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListNodesdefaultApplicationProblemPlusJSONResponse) VisitListNodesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5201,7 +5086,6 @@ type CreateNode201JSONResponse struct {
 }
 
 func (response CreateNode201JSONResponse) VisitCreateNodeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5221,7 +5105,6 @@ type CreateNodedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateNodedefaultApplicationProblemPlusJSONResponse) VisitCreateNodeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5241,8 +5124,7 @@ type DeleteNodeResponseObject interface {
 	VisitDeleteNodeResponse(w http.ResponseWriter) error
 }
 
-type DeleteNode204Response struct {
-}
+type DeleteNode204Response struct{}
 
 func (response DeleteNode204Response) VisitDeleteNodeResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -5255,7 +5137,6 @@ type DeleteNodedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteNodedefaultApplicationProblemPlusJSONResponse) VisitDeleteNodeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5284,7 +5165,6 @@ type GetNode200JSONResponse struct {
 }
 
 func (response GetNode200JSONResponse) VisitGetNodeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5304,7 +5184,6 @@ type GetNodedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetNodedefaultApplicationProblemPlusJSONResponse) VisitGetNodeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5335,7 +5214,6 @@ type UpdateNode200JSONResponse struct {
 }
 
 func (response UpdateNode200JSONResponse) VisitUpdateNodeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5355,7 +5233,6 @@ type UpdateNodedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateNodedefaultApplicationProblemPlusJSONResponse) VisitUpdateNodeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5377,7 +5254,6 @@ type CheckNodeResponseObject interface {
 type CheckNode200JSONResponse FindingList
 
 func (response CheckNode200JSONResponse) VisitCheckNodeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5394,7 +5270,6 @@ type CheckNodedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CheckNodedefaultApplicationProblemPlusJSONResponse) VisitCheckNodeResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5416,7 +5291,6 @@ type ListNodeStoragesResponseObject interface {
 type ListNodeStorages200JSONResponse StorageList
 
 func (response ListNodeStorages200JSONResponse) VisitListNodeStoragesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5433,7 +5307,6 @@ type ListNodeStoragesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListNodeStoragesdefaultApplicationProblemPlusJSONResponse) VisitListNodeStoragesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5444,8 +5317,7 @@ func (response ListNodeStoragesdefaultApplicationProblemPlusJSONResponse) VisitL
 	return err
 }
 
-type GetSpecificationRequestObject struct {
-}
+type GetSpecificationRequestObject struct{}
 
 type GetSpecificationResponseObject interface {
 	VisitGetSpecificationResponse(w http.ResponseWriter) error
@@ -5457,7 +5329,6 @@ type GetSpecification200ApplicationYamlResponse struct {
 }
 
 func (response GetSpecification200ApplicationYamlResponse) VisitGetSpecificationResponse(w http.ResponseWriter) error {
-
 	w.Header().Set("Content-Type", "application/yaml")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
@@ -5482,7 +5353,6 @@ type ListOperationsResponseObject interface {
 type ListOperations200JSONResponse OperationList
 
 func (response ListOperations200JSONResponse) VisitListOperationsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5499,7 +5369,6 @@ type ListOperationsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListOperationsdefaultApplicationProblemPlusJSONResponse) VisitListOperationsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5521,7 +5390,6 @@ type GetOperationResponseObject interface {
 type GetOperation200JSONResponse Operation
 
 func (response GetOperation200JSONResponse) VisitGetOperationResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5538,7 +5406,6 @@ type GetOperationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetOperationdefaultApplicationProblemPlusJSONResponse) VisitGetOperationResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5560,7 +5427,6 @@ type CancelOperationResponseObject interface {
 type CancelOperation202JSONResponse struct{ OperationAcceptedJSONResponse }
 
 func (response CancelOperation202JSONResponse) VisitCancelOperationResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5580,7 +5446,6 @@ type CancelOperationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CancelOperationdefaultApplicationProblemPlusJSONResponse) VisitCancelOperationResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5603,7 +5468,6 @@ type ListOperationEventsResponseObject interface {
 type ListOperationEvents200JSONResponse OperationEventList
 
 func (response ListOperationEvents200JSONResponse) VisitListOperationEventsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5620,7 +5484,6 @@ type ListOperationEvents200TextEventStreamResponse struct {
 }
 
 func (response ListOperationEvents200TextEventStreamResponse) VisitListOperationEventsResponse(w http.ResponseWriter) error {
-
 	w.Header().Set("Content-Type", "text/event-stream")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
@@ -5663,7 +5526,6 @@ type ListOperationEventsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListOperationEventsdefaultApplicationProblemPlusJSONResponse) VisitListOperationEventsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5685,7 +5547,6 @@ type RetryOperationResponseObject interface {
 type RetryOperation202JSONResponse struct{ OperationAcceptedJSONResponse }
 
 func (response RetryOperation202JSONResponse) VisitRetryOperationResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5705,7 +5566,6 @@ type RetryOperationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RetryOperationdefaultApplicationProblemPlusJSONResponse) VisitRetryOperationResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5716,8 +5576,7 @@ func (response RetryOperationdefaultApplicationProblemPlusJSONResponse) VisitRet
 	return err
 }
 
-type ListQuotasRequestObject struct {
-}
+type ListQuotasRequestObject struct{}
 
 type ListQuotasResponseObject interface {
 	VisitListQuotasResponse(w http.ResponseWriter) error
@@ -5726,7 +5585,6 @@ type ListQuotasResponseObject interface {
 type ListQuotas200JSONResponse QuotaList
 
 func (response ListQuotas200JSONResponse) VisitListQuotasResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5743,7 +5601,6 @@ type ListQuotasdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListQuotasdefaultApplicationProblemPlusJSONResponse) VisitListQuotasResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5762,8 +5619,7 @@ type DeleteQuotaResponseObject interface {
 	VisitDeleteQuotaResponse(w http.ResponseWriter) error
 }
 
-type DeleteQuota204Response struct {
-}
+type DeleteQuota204Response struct{}
 
 func (response DeleteQuota204Response) VisitDeleteQuotaResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -5776,7 +5632,6 @@ type DeleteQuotadefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteQuotadefaultApplicationProblemPlusJSONResponse) VisitDeleteQuotaResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5798,7 +5653,6 @@ type GetQuotaResponseObject interface {
 type GetQuota200JSONResponse Quota
 
 func (response GetQuota200JSONResponse) VisitGetQuotaResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5815,7 +5669,6 @@ type GetQuotadefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetQuotadefaultApplicationProblemPlusJSONResponse) VisitGetQuotaResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5838,7 +5691,6 @@ type SetQuotaResponseObject interface {
 type SetQuota200JSONResponse Quota
 
 func (response SetQuota200JSONResponse) VisitSetQuotaResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5855,7 +5707,6 @@ type SetQuotadefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetQuotadefaultApplicationProblemPlusJSONResponse) VisitSetQuotaResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5877,7 +5728,6 @@ type ReconcileResponseObject interface {
 type Reconcile200JSONResponse ReconcileReport
 
 func (response Reconcile200JSONResponse) VisitReconcileResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5894,7 +5744,6 @@ type ReconciledefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ReconciledefaultApplicationProblemPlusJSONResponse) VisitReconcileResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5916,7 +5765,6 @@ type ListSitesResponseObject interface {
 type ListSites200JSONResponse SiteList
 
 func (response ListSites200JSONResponse) VisitListSitesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5933,7 +5781,6 @@ type ListSitesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListSitesdefaultApplicationProblemPlusJSONResponse) VisitListSitesResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5962,7 +5809,6 @@ type CreateSite201JSONResponse struct {
 }
 
 func (response CreateSite201JSONResponse) VisitCreateSiteResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5982,7 +5828,6 @@ type CreateSitedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateSitedefaultApplicationProblemPlusJSONResponse) VisitCreateSiteResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6002,8 +5847,7 @@ type DeleteSiteResponseObject interface {
 	VisitDeleteSiteResponse(w http.ResponseWriter) error
 }
 
-type DeleteSite204Response struct {
-}
+type DeleteSite204Response struct{}
 
 func (response DeleteSite204Response) VisitDeleteSiteResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -6016,7 +5860,6 @@ type DeleteSitedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteSitedefaultApplicationProblemPlusJSONResponse) VisitDeleteSiteResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6045,7 +5888,6 @@ type GetSite200JSONResponse struct {
 }
 
 func (response GetSite200JSONResponse) VisitGetSiteResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6065,7 +5907,6 @@ type GetSitedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSitedefaultApplicationProblemPlusJSONResponse) VisitGetSiteResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6096,7 +5937,6 @@ type UpdateSite200JSONResponse struct {
 }
 
 func (response UpdateSite200JSONResponse) VisitUpdateSiteResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6116,7 +5956,6 @@ type UpdateSitedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateSitedefaultApplicationProblemPlusJSONResponse) VisitUpdateSiteResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6138,7 +5977,6 @@ type GetSiteNetworkResponseObject interface {
 type GetSiteNetwork200JSONResponse SiteNetwork
 
 func (response GetSiteNetwork200JSONResponse) VisitGetSiteNetworkResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6155,7 +5993,6 @@ type GetSiteNetworkdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSiteNetworkdefaultApplicationProblemPlusJSONResponse) VisitGetSiteNetworkResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6177,7 +6014,6 @@ type ListTokensResponseObject interface {
 type ListTokens200JSONResponse TokenList
 
 func (response ListTokens200JSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6194,7 +6030,6 @@ type ListTokensdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTokensdefaultApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6216,7 +6051,6 @@ type CreateTokenResponseObject interface {
 type CreateToken201JSONResponse CreatedToken
 
 func (response CreateToken201JSONResponse) VisitCreateTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6233,7 +6067,6 @@ type CreateTokendefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateTokendefaultApplicationProblemPlusJSONResponse) VisitCreateTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6252,8 +6085,7 @@ type DeleteTokenResponseObject interface {
 	VisitDeleteTokenResponse(w http.ResponseWriter) error
 }
 
-type DeleteToken204Response struct {
-}
+type DeleteToken204Response struct{}
 
 func (response DeleteToken204Response) VisitDeleteTokenResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -6266,7 +6098,6 @@ type DeleteTokendefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteTokendefaultApplicationProblemPlusJSONResponse) VisitDeleteTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6288,7 +6119,6 @@ type ListUsersResponseObject interface {
 type ListUsers200JSONResponse UserList
 
 func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6305,7 +6135,6 @@ type ListUsersdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListUsersdefaultApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6327,7 +6156,6 @@ type CreateUserResponseObject interface {
 type CreateUser201JSONResponse User
 
 func (response CreateUser201JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6344,7 +6172,6 @@ type CreateUserdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateUserdefaultApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6366,7 +6193,6 @@ type GetUserResponseObject interface {
 type GetUser200JSONResponse User
 
 func (response GetUser200JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6383,7 +6209,6 @@ type GetUserdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetUserdefaultApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6394,8 +6219,7 @@ func (response GetUserdefaultApplicationProblemPlusJSONResponse) VisitGetUserRes
 	return err
 }
 
-type GetHealthRequestObject struct {
-}
+type GetHealthRequestObject struct{}
 
 type GetHealthResponseObject interface {
 	VisitGetHealthResponse(w http.ResponseWriter) error
@@ -6404,7 +6228,6 @@ type GetHealthResponseObject interface {
 type GetHealth200JSONResponse struct{ StatusJSONResponse }
 
 func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6415,8 +6238,7 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	return err
 }
 
-type GetMetricsRequestObject struct {
-}
+type GetMetricsRequestObject struct{}
 
 type GetMetricsResponseObject interface {
 	VisitGetMetricsResponse(w http.ResponseWriter) error
@@ -6425,7 +6247,6 @@ type GetMetricsResponseObject interface {
 type GetMetrics200TextResponse string
 
 func (response GetMetrics200TextResponse) VisitGetMetricsResponse(w http.ResponseWriter) error {
-
 	w.Header().Set("Content-Type", "text/plain")
 	w.WriteHeader(200)
 
@@ -6433,8 +6254,7 @@ func (response GetMetrics200TextResponse) VisitGetMetricsResponse(w http.Respons
 	return err
 }
 
-type GetReadinessRequestObject struct {
-}
+type GetReadinessRequestObject struct{}
 
 type GetReadinessResponseObject interface {
 	VisitGetReadinessResponse(w http.ResponseWriter) error
@@ -6443,7 +6263,6 @@ type GetReadinessResponseObject interface {
 type GetReadiness200JSONResponse struct{ StatusJSONResponse }
 
 func (response GetReadiness200JSONResponse) VisitGetReadinessResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6460,7 +6279,6 @@ type GetReadinessdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetReadinessdefaultApplicationProblemPlusJSONResponse) VisitGetReadinessResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6652,8 +6470,10 @@ type StrictServerInterface interface {
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
 }
 
-type StrictHandlerFunc func(ctx *gin.Context, request any) (any, error)
-type StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
+type (
+	StrictHandlerFunc    func(ctx *gin.Context, request any) (any, error)
+	StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
+)
 
 type StrictGinServerOptions struct {
 	// RequestErrorHandlerFunc is called when a request cannot be parsed or

@@ -101,8 +101,11 @@ func TestAnswersHoldNoSecrets(t *testing.T) {
 		}
 	}
 	for _, path := range []struct{ schema, field string }{
-		{"ClusterCreate", "token"}, {"ClusterUpdate", "token"}, {"NodeCreate", "token"},
-		{"ContainerCreate", "env"}, {"ContainerUpdate", "env"},
+		{"ClusterCreate", "token"},
+		{"ClusterUpdate", "token"},
+		{"NodeCreate", "token"},
+		{"ContainerCreate", "env"},
+		{"ContainerUpdate", "env"},
 	} {
 		if !doc.Components.Schemas[path.schema].Value.Properties[path.field].Value.WriteOnly {
 			t.Errorf("%s.%s is not marked write-only", path.schema, path.field)

@@ -29,7 +29,7 @@ func permit(actor domain.Actor, r right) error {
 		return domain.Errorf(domain.Forbidden, "an edge's token serves the edge protocol alone")
 	case actor.User == "":
 		return domain.Errorf(domain.Unauthenticated, "log in first: the request carries no valid token")
-	case r.admin && !(actor.Admin && actor.Has(r.scope)):
+	case r.admin && (!actor.Admin || !actor.Has(r.scope)):
 		return domain.Errorf(domain.Forbidden, "this is for administrators, with a token of scope %s", r.scope)
 	case !actor.Has(r.scope):
 		return domain.Errorf(domain.Forbidden, "the token lacks the scope %s", r.scope)

@@ -193,7 +193,9 @@ func TestPower(t *testing.T) {
 	ctx := t.Context()
 	c := w.ready(t, anna, "web01")
 	for _, bad := range []app.PowerInput{
-		{Action: "explode"}, {Action: domain.ActionShutdown, Timeout: -time.Second}, {Action: domain.ActionReboot, Force: true},
+		{Action: "explode"},
+		{Action: domain.ActionShutdown, Timeout: -time.Second},
+		{Action: domain.ActionReboot, Force: true},
 		{Action: domain.ActionShutdown, Timeout: 2 * time.Hour},
 	} {
 		_, err := w.Containers.Power(ctx, anna, c.ID, "", bad, "")

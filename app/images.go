@@ -36,7 +36,7 @@ func (s *Images) Inspect(ctx context.Context, actor domain.Actor, reference stri
 	if err := f.err("the image"); err != nil {
 		return domain.ImageInfo{}, err
 	}
-	return s.core.Images.Inspect(ctx, img)
+	return s.Images.Inspect(ctx, img)
 }
 
 // catalogue names the setting that holds the recommended images.

@@ -102,7 +102,7 @@ func (p process) stop(ctx context.Context) error {
 	}
 	end, err := watch(pid)
 	if err != nil {
-		return nil //nolint:nilerr // it ended in this moment
+		return nil
 	}
 	defer end.close()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {

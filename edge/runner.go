@@ -241,9 +241,9 @@ func (r *Runner) say(where int, words string) {
 	before := r.trouble[where]
 	r.trouble[where] = words
 	r.mu.Unlock()
-	switch {
-	case words == before:
-	case words == "":
+	switch words {
+	case before:
+	case "":
 		r.Log.Info("all is well again", "was", before)
 	default:
 		r.Log.Error("trouble", "message", words)

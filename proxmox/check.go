@@ -63,8 +63,12 @@ func needs(s CheckSpec) []need {
 			"VM.PowerMgmt",
 		}, SeverityError, "create, change and run containers"},
 		need{guests, []string{"Permissions.Modify"}, SeverityError, "give owners their rights on their containers"},
-		need{guests, []string{"VM.Clone", "VM.Console", "VM.Migrate", "VM.Snapshot", "VM.Snapshot.Rollback"}, SeverityWarning,
-			"clone, open consoles, migrate and take snapshots"},
+		need{
+			guests,
+			[]string{"VM.Clone", "VM.Console", "VM.Migrate", "VM.Snapshot", "VM.Snapshot.Rollback"},
+			SeverityWarning,
+			"clone, open consoles, migrate and take snapshots",
+		},
 	)
 }
 

@@ -141,8 +141,11 @@ func TestCheck(t *testing.T) {
 			"error: lacks the privilege Datastore.AllocateSpace on /storage/ctdir", "error: lacks the privilege Datastore.Audit on /storage/ctdir",
 			"error: lacks the privilege Permissions.Modify on /vms", "warning: lacks the privilege VM.Console on /vms",
 		}},
-		"storages": {"GET /nodes/pve1/storage", []answer{ok(`[{"storage":"local","content":"iso","active":1,"enabled":1},{"storage":"ctdir","content":"rootdir","active":0,"enabled":1}]`)},
-			[]string{"error: Storage local does not take images", "error: Storage ctdir is not active"}},
+		"storages": {
+			"GET /nodes/pve1/storage",
+			[]answer{ok(`[{"storage":"local","content":"iso","active":1,"enabled":1},{"storage":"ctdir","content":"rootdir","active":0,"enabled":1}]`)},
+			[]string{"error: Storage local does not take images", "error: Storage ctdir is not active"},
+		},
 		"no storage": {"GET /nodes/pve1/storage", []answer{ok("[]")}, []string{`error: no storage "local"`, `error: no storage "ctdir"`}},
 		"no bridge":  {"GET /nodes/pve1/network", []answer{ok(`[{"iface":"vmbr0","active":1}]`)}, []string{`error: no bridge "vmbr9"`}},
 		"bridge off": {"GET /nodes/pve1/network", []answer{ok(`[{"iface":"vmbr9"}]`)}, []string{"error: is not up"}},

@@ -39,8 +39,10 @@ func TestReconcileCreate(t *testing.T) {
 		"ended between":        {config: []answer{ok(`{"hostname":"x"}`), ok(ourConfig)}, tasks: []answer{ok("[" + create("OK", tokenID, start) + "]")}, want: proxmox.CreateDone},
 		"somebody else's":      {config: []answer{ok(`{"hostname":"x"}`)}, tasks: []answer{ok("[]")}, want: proxmox.CreateForeign},
 		"somebody creates":     {config: []answer{ok(locked)}, tasks: []answer{ok("[" + create("RUNNING", "root@pam", start) + "]")}, want: proxmox.CreateForeign},
-		"on another node": {config: []answer{refuse(gone)}, tasks: []answer{ok("[]")}, next: []answer{nextTaken},
-			resources: ok(`[{"type":"qemu","vmid":101,"node":"pve2"}]`), want: proxmox.CreateForeign},
+		"on another node": {
+			config: []answer{refuse(gone)}, tasks: []answer{ok("[]")}, next: []answer{nextTaken},
+			resources: ok(`[{"type":"qemu","vmid":101,"node":"pve2"}]`), want: proxmox.CreateForeign,
+		},
 		"leftover lock": {config: []answer{ok(locked)}, tasks: []answer{ok("[]")}, want: proxmox.CreateLeftover, settles: true},
 		"node away":     {config: []answer{{status: "595 No route to host"}}, kind: domain.Unavailable},
 	} {

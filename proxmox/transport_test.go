@@ -79,7 +79,7 @@ func TestMessageKeepsTheCauseBelowTheFirstLine(t *testing.T) {
 	if !errors.As(err, &e) || len(e.Fields) != 1 || e.Fields[0].Field != "net0" || !strings.Contains(e.Fields[0].Rule, "net0.tag: too big") {
 		t.Errorf("fields of %#v", err)
 	}
-	if got.Message != "first\nresources: second" || got.Path != "/version" || got.Method != "GET" {
+	if got.Message != "first\nresources: second" || got.Path != "/version" || got.Method != http.MethodGet {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -230,8 +230,12 @@ func TestOnlyTheTableOfCallsIsSent(t *testing.T) {
 	d := newDouble(t, nil)
 	c := client(t, config(d.URL))
 	for _, call := range [][2]string{
-		{"GET", "/cluster/options"}, {"DELETE", "/nodes/pve1/lxc"}, {"POST", "/nodes/pve1/lxc/101/status/suspend"},
-		{"PUT", "/access/password"}, {"GET", "/nodes/pve1/lxc//config"}, {"PATCH", "/version"},
+		{"GET", "/cluster/options"},
+		{"DELETE", "/nodes/pve1/lxc"},
+		{"POST", "/nodes/pve1/lxc/101/status/suspend"},
+		{"PUT", "/access/password"},
+		{"GET", "/nodes/pve1/lxc//config"},
+		{"PATCH", "/version"},
 	} {
 		if err := proxmox.SendRaw(c, t.Context(), call[0], call[1]); !domain.Is(err, domain.Internal) {
 			t.Errorf("%s %s: %v", call[0], call[1], err)

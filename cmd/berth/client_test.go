@@ -195,18 +195,28 @@ func TestRequests(t *testing.T) {
 		line, stdin string
 		want        string // how the last request begins
 	}{
-		{"container create web01 --image nginx --site demo --cores 2 --memory 2G --swap 512 --disk 1T --env A=b=c --env FROM_OUTSIDE --env-file -",
+		{
+			"container create web01 --image nginx --site demo --cores 2 --memory 2G --swap 512 --disk 1T --env A=b=c --env FROM_OUTSIDE --env-file -",
 			"# comment\nA=overridden\n\nFILE=x y\n",
-			`POST /api/v1/containers {"cores":2,"diskGiB":1024,"env":{"A":"b=c","FILE":"x y","FROM_OUTSIDE":"yes"},"image":"nginx","memoryMiB":2048,"name":"web01","site":"demo","swapMiB":512}`},
-		{"container update web01 --env A=b --unset-env C --entrypoint= --restart", "",
-			`PATCH /api/v1/containers/web01 {"entrypoint":"","env":{"A":"b","C":null},"restart":true}`},
-		{"container shutdown web01 --timeout 5 --force", "",
-			`POST /api/v1/containers/web01/power {"action":"shutdown","force":true,"timeoutSeconds":5}`},
+			`POST /api/v1/containers {"cores":2,"diskGiB":1024,"env":{"A":"b=c","FILE":"x y","FROM_OUTSIDE":"yes"},"image":"nginx","memoryMiB":2048,"name":"web01","site":"demo","swapMiB":512}`,
+		},
+		{
+			"container update web01 --env A=b --unset-env C --entrypoint= --restart", "",
+			`PATCH /api/v1/containers/web01 {"entrypoint":"","env":{"A":"b","C":null},"restart":true}`,
+		},
+		{
+			"container shutdown web01 --timeout 5 --force", "",
+			`POST /api/v1/containers/web01/power {"action":"shutdown","force":true,"timeoutSeconds":5}`,
+		},
 		{"container delete web01 --yes --forget --site demo", "", `DELETE /api/v1/containers/web01?forget=true&site=demo`},
-		{"node create --site demo --name pve1 --url https://127.0.0.1:8006 --token a@pve!b=s=x --insecure", "",
-			`POST /api/v1/nodes {"insecure":true,"name":"pve1","site":"demo","token":"s=x","tokenId":"a@pve!b","url":"https://127.0.0.1:8006"}`},
-		{"node create --site demo --name pve1 --url https://127.0.0.1:8006 --token-file -", "a@pve!b=fromstdin\n",
-			`POST /api/v1/nodes {"name":"pve1","site":"demo","token":"fromstdin","tokenId":"a@pve!b","url":"https://127.0.0.1:8006"}`},
+		{
+			"node create --site demo --name pve1 --url https://127.0.0.1:8006 --token a@pve!b=s=x --insecure", "",
+			`POST /api/v1/nodes {"insecure":true,"name":"pve1","site":"demo","token":"s=x","tokenId":"a@pve!b","url":"https://127.0.0.1:8006"}`,
+		},
+		{
+			"node create --site demo --name pve1 --url https://127.0.0.1:8006 --token-file -", "a@pve!b=fromstdin\n",
+			`POST /api/v1/nodes {"name":"pve1","site":"demo","token":"fromstdin","tokenId":"a@pve!b","url":"https://127.0.0.1:8006"}`,
+		},
 		{"node update pve1 --maintenance=false", "", `PATCH /api/v1/nodes/pve1 {"maintenance":false}`},
 		{"quota set anna --cores 4", "", `PUT /api/v1/quotas/anna {"containers":10,"cores":4,"diskGiB":200,"memoryMiB":16384}`},
 		{"reconcile --dry-run", "", `POST /api/v1/reconcile {"dryRun":true}`},

@@ -38,10 +38,10 @@ func tarOf(t *testing.T, entries ...entry) []byte {
 			content = make([]byte, e.size)
 		}
 		h := &tar.Header{Name: e.name, Typeflag: e.kind, Linkname: e.link, Mode: e.mode, Uid: e.uid, Gid: e.uid}
-		switch {
-		case e.kind == 0:
+		switch e.kind {
+		case 0:
 			h.Typeflag, h.Size = tar.TypeReg, int64(len(content))
-		case e.kind == tar.TypeReg:
+		case tar.TypeReg:
 			h.Size = int64(len(content))
 		}
 		if h.Mode == 0 {

@@ -23,8 +23,10 @@ const roomy = 1 << 24
 // unpacker is a runtime that unpacks for real, without a network.
 func unpacker(t *testing.T) *guest.LXC {
 	t.Helper()
-	r, err := guest.NewLXC(guest.LXCConfig{Name: "berth-gt-" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")),
-		Namespace: "/proc/self/ns/net"})
+	r, err := guest.NewLXC(guest.LXCConfig{
+		Name:      "berth-gt-" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")),
+		Namespace: "/proc/self/ns/net",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

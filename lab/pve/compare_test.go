@@ -169,7 +169,7 @@ func naming(element any) string {
 			}
 			out += key + "=" + s + " "
 		}
-		if out != "" && !(keys[0] == "type" && object["upid"] != nil) {
+		if out != "" && (keys[0] != "type" || object["upid"] == nil) {
 			return out
 		}
 	}

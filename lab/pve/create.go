@@ -37,8 +37,10 @@ func (c *Cluster) postLXC(k *call) (answer, error) {
 	}
 	n.start, n.ignoreError = p.bool("start"), p.bool("ignore-unpack-errors")
 	restore := p.bool("restore")
-	for _, name := range []string{"node", "vmid", "start", "ignore-unpack-errors", "bwlimit", "unprivileged", "restore",
-		"unique", "force", "ha-managed", "password"} {
+	for _, name := range []string{
+		"node", "vmid", "start", "ignore-unpack-errors", "bwlimit", "unprivileged", "restore",
+		"unique", "force", "ha-managed", "password",
+	} {
 		p.take(name)
 	}
 	if err := c.checkUnused(n.vmid); err != nil {

@@ -129,12 +129,15 @@ func (k *call) vmid() int {
 func get(path, name string) operation {
 	return operation{method: http.MethodGet, path: path, name: name}
 }
+
 func post(path, name string) operation {
 	return operation{method: http.MethodPost, path: path, name: name}
 }
+
 func put(path, name string) operation {
 	return operation{method: http.MethodPut, path: path, name: name}
 }
+
 func del(path, name string) operation {
 	return operation{method: http.MethodDelete, path: path, name: name}
 }

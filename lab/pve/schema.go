@@ -119,7 +119,7 @@ func (rs rules) check(p params) map[string]string {
 }
 
 func (r rule) checkValue(v value) string {
-	if v.nested != "" && !(r.list && v.nested == "ARRAY") {
+	if v.nested != "" && (!r.list || v.nested != "ARRAY") {
 		return "type check ('" + r.kind.String() + "') failed - got " + v.nested
 	}
 	s := v.text

@@ -34,7 +34,7 @@ func (c *Cluster) readUpload(k *call, r *http.Request) error {
 	}
 	for parts := multipart.NewReader(r.Body, options["boundary"]); ; {
 		part, err := parts.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -144,7 +144,7 @@ func (c *Cluster) placeUpload(k *call) (answer, error) {
 		w.logf("file size is: %d", u.size)
 		w.logf("command: cp -- %s %s", u.shown, shown)
 		if err := w.midpoint(); err != nil {
-			if err == error(errFull) {
+			if errors.Is(err, error(errFull)) {
 				return die("import failed: cp: error writing '%s': No space left on device", shown)
 			}
 			return w.failure(err)

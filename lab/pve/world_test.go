@@ -83,7 +83,7 @@ type fakeDirectory struct{ password string }
 
 func (*fakeDirectory) Fetch(_ context.Context, settings map[string]string) (DirectoryContent, error) {
 	if settings["port"] != "389" {
-		return DirectoryContent{}, errors.New("Connection refused") //nolint:staticcheck // the text of the operating system
+		return DirectoryContent{}, errors.New("Connection refused")
 	}
 	return DirectoryContent{
 		Users:  []DirectoryUser{{Name: "alice", Email: "alice@test.lan", FirstName: "Alice", LastName: "Adams"}},
@@ -267,7 +267,7 @@ func (w *world) membership(r *recording, node, message string) {
 		w.c.SetQuorum(&lost)
 	case r.status() == 595:
 		w.power(node, false)
-	case r.status() == 200 && r.Request.Method != "GET", existsOn.MatchString(message):
+	case r.status() == 200 && r.Request.Method != http.MethodGet, existsOn.MatchString(message):
 		w.c.SetQuorum(&kept)
 	}
 	if r.status() < 595 && w.c.nodeNamed(node) != nil && strings.HasPrefix(r.Request.Target, "/api2/json/nodes/"+node+"/") {
