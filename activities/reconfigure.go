@@ -66,7 +66,7 @@ func (p *Proxmox) writeSettings(ctx context.Context, t target, runtime bool) err
 func (p *Proxmox) environment(ctx context.Context, t target, now []string) ([]string, error) {
 	image, err := domain.ParseImage(t.Spec.Image)
 	if err != nil || image.IsTemplate() || t.Digest == "" {
-		return mergeEnv(nil, t.Spec.Env), nil
+		return mergeEnv(nil, t.Spec.Env), nil //nolint:nilerr // an imported CT has no image
 	}
 	image.Tag, image.Digest = "", t.Digest
 	looked, err := p.Images.Inspect(ctx, image)

@@ -85,8 +85,6 @@ func optionalFindings(findings []domain.Finding) *[]Finding {
 	return &out
 }
 
-func refJSON(r domain.Ref) Ref { return Ref{ID: r.ID, Name: r.Name} }
-
 // page reads what part of a list is asked for; what is left out is the use case's to choose.
 func page(limit *Limit, cursor *Cursor) app.Page {
 	return app.Page{Limit: value(limit), Cursor: value(cursor)}

@@ -78,14 +78,14 @@ func TestVersionsGuardChanges(t *testing.T) {
 		t.Errorf("the change answers %+v with ETag %s", changed.JSON200, changed.HTTPResponse.Header.Get("ETag"))
 	}
 	_, err = h.admin.UpdateSiteWithResponse(t.Context(), made.ID, &client.UpdateSiteParams{IfMatch: &tag}, patch)
-	refused(t, "a change of an older version", err, http.StatusPreconditionFailed)
+	_ = refused(t, "a change of an older version", err, http.StatusPreconditionFailed)
 	_, err = h.admin.DeleteSiteWithResponse(t.Context(), made.ID, &client.DeleteSiteParams{IfMatch: &tag})
-	refused(t, "deleting an older version", err, http.StatusPreconditionFailed)
+	_ = refused(t, "deleting an older version", err, http.StatusPreconditionFailed)
 	if _, err := h.admin.DeleteSiteWithResponse(t.Context(), "demo", nil); err != nil {
 		t.Errorf("an empty site cannot be deleted: %v", err)
 	}
 	_, err = h.admin.GetSiteWithResponse(t.Context(), "demo")
-	refused(t, "getting a deleted site", err, http.StatusNotFound)
+	_ = refused(t, "getting a deleted site", err, http.StatusNotFound)
 }
 
 func TestListsGoOnFromTheirCursor(t *testing.T) {
@@ -97,7 +97,8 @@ func TestListsGoOnFromTheirCursor(t *testing.T) {
 		}
 	}
 	seen := map[string]int{}
-	limit, pages := 2, 0
+	limit := 2
+	var pages int
 	var cursor *string
 	for pages = 1; ; pages++ {
 		page, err := h.admin.ListUsersWithResponse(t.Context(), &client.ListUsersParams{Limit: &limit, Cursor: cursor})
@@ -121,7 +122,7 @@ func TestListsGoOnFromTheirCursor(t *testing.T) {
 	}
 	nonsense := "!"
 	_, err := h.admin.ListUsersWithResponse(t.Context(), &client.ListUsersParams{Cursor: &nonsense})
-	refused(t, "a cursor of the caller's own making", err, http.StatusUnprocessableEntity)
+	_ = refused(t, "a cursor of the caller's own making", err, http.StatusUnprocessableEntity)
 }
 
 func TestContainerIsAcceptedOnce(t *testing.T) {
@@ -162,7 +163,7 @@ func TestContainerIsAcceptedOnce(t *testing.T) {
 		}
 	}
 	_, err = h.as("bert", false, domain.ScopeRead).GetContainerWithResponse(t.Context(), c.ID, nil)
-	refused(t, "somebody else's container", err, http.StatusNotFound)
+	_ = refused(t, "somebody else's container", err, http.StatusNotFound)
 }
 
 func TestAmbiguousNamesListTheMatches(t *testing.T) {
@@ -236,7 +237,7 @@ func TestFollowingAnOperation(t *testing.T) {
 		}
 	}
 	_, err = h.admin.FollowOperation(ctx, domain.NewID(), nil)
-	refused(t, "following what is not there", err, http.StatusNotFound)
+	_ = refused(t, "following what is not there", err, http.StatusNotFound)
 }
 
 func TestEdgesPollForSnapshots(t *testing.T) {

@@ -25,11 +25,11 @@ type plan func(tx *store.Store, c *domain.Container) (*domain.Operation, error)
 func (s *Containers) operate(ctx context.Context, actor domain.Actor, r request, decide plan) (out outcome, err error) {
 	at := attempt{action: r.action, resource: resourceContainer, name: r.ref}
 	err = s.change(ctx, actor, at, toChange, func(at *attempt) error {
-		print, err := fingerprint(r.action, r.ref, r.site, r.body)
+		digest, err := fingerprint(r.action, r.ref, r.site, r.body)
 		if err != nil {
 			return err
 		}
-		out, err = s.once(ctx, actor, r.key, print, func(tx *store.Store) (outcome, error) {
+		out, err = s.once(ctx, actor, r.key, digest, func(tx *store.Store) (outcome, error) {
 			return s.commit(ctx, tx, actor, at, r, decide)
 		})
 		return err

@@ -24,12 +24,12 @@ func (s *Containers) Import(
 ) (made domain.Container, op domain.Operation, err error) {
 	at := attempt{action: "container.import", resource: resourceContainer, name: in.Name}
 	err = s.change(ctx, actor, at, toAdminister, func(at *attempt) error {
-		print, err := fingerprint(at.action, in)
+		digest, err := fingerprint(at.action, in)
 		if err != nil {
 			return err
 		}
 		if key != "" { // a repeated request must not fail because the CT is Berth's by now
-			out, found, err := recall(ctx, s.Store, keyOwner(actor), key, print)
+			out, found, err := recall(ctx, s.Store, keyOwner(actor), key, digest)
 			if err != nil {
 				return err
 			}
@@ -43,7 +43,7 @@ func (s *Containers) Import(
 			return err
 		}
 		at.name = c.Name
-		out, err := s.once(ctx, actor, key, print, func(tx *store.Store) (outcome, error) {
+		out, err := s.once(ctx, actor, key, digest, func(tx *store.Store) (outcome, error) {
 			return s.takeOver(ctx, tx, actor, *at, c, from)
 		})
 		if err != nil {

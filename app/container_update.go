@@ -71,8 +71,8 @@ func reconfigure(
 	if err := ready(ctx, tx, before); err != nil {
 		return nil, err
 	}
-	change, any := difference(before, wanted)
-	if !any {
+	change, differs := difference(before, wanted)
+	if !differs {
 		return nil, nil
 	}
 	change.Restart = p.Restart
@@ -151,7 +151,7 @@ func validPatch(before, wanted domain.Container, p ContainerPatch) error {
 }
 
 // difference lists what a change of a container changes in fact.
-func difference(before, wanted domain.Container) (r domain.Reconfigure, any bool) {
+func difference(before, wanted domain.Container) (r domain.Reconfigure, differs bool) {
 	for _, v := range []struct {
 		to          **int
 		was, wanted int
@@ -162,7 +162,7 @@ func difference(before, wanted domain.Container) (r domain.Reconfigure, any bool
 		{&r.DiskGiB, before.Spec.DiskGiB, wanted.Spec.DiskGiB},
 	} {
 		if v.was != v.wanted {
-			*v.to, any = &v.wanted, true
+			*v.to, differs = &v.wanted, true
 		}
 	}
 	if before.Name != wanted.Name {
@@ -170,7 +170,7 @@ func difference(before, wanted domain.Container) (r domain.Reconfigure, any bool
 	}
 	r.Env = !maps.Equal(before.Spec.Env, wanted.Spec.Env)
 	r.Entrypoint = before.Spec.Entrypoint != wanted.Spec.Entrypoint
-	return r, any || r.Name != nil || r.Env || r.Entrypoint
+	return r, differs || r.Name != nil || r.Env || r.Entrypoint
 }
 
 func restarting(r domain.Reconfigure) []string {

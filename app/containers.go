@@ -42,11 +42,11 @@ func (s *Containers) Create(
 		if err != nil {
 			return err
 		}
-		print, err := fingerprint(at.action, in.Name, in.Site, in.Owner, in.Node, anonymous(in.Spec))
+		digest, err := fingerprint(at.action, in.Name, in.Site, in.Owner, in.Node, anonymous(in.Spec))
 		if err != nil {
 			return err
 		}
-		out, err := s.once(ctx, actor, key, print, func(tx *store.Store) (outcome, error) {
+		out, err := s.once(ctx, actor, key, digest, func(tx *store.Store) (outcome, error) {
 			return s.reserve(ctx, tx, actor, *at, c, home)
 		})
 		if err != nil {

@@ -32,7 +32,7 @@ const longestKey = 255
 // once runs do in a transaction, unless a request with the same key was answered before: then it returns what that led to.
 // Keys belong to users, so that a retry may come with another token.
 func (k *core) once(
-	ctx context.Context, actor domain.Actor, key, print string, do func(tx *store.Store) (outcome, error),
+	ctx context.Context, actor domain.Actor, key, digest string, do func(tx *store.Store) (outcome, error),
 ) (out outcome, err error) {
 	if len(key) > longestKey {
 		var f fields
@@ -46,7 +46,7 @@ func (k *core) once(
 			return err
 		}
 		var found bool
-		if out, found, err = recall(ctx, tx, owner, key, print); found || err != nil {
+		if out, found, err = recall(ctx, tx, owner, key, digest); found || err != nil {
 			return err
 		}
 		if out, err = do(tx); err != nil {
@@ -56,11 +56,11 @@ func (k *core) once(
 		if out.operation != nil {
 			operationID = out.operation.ID
 		}
-		return tx.Remember(ctx, owner, key, print, operationID, out.container.ID)
+		return tx.Remember(ctx, owner, key, digest, operationID, out.container.ID)
 	})
 	if key != "" && domain.Is(err, domain.Conflict) {
 		// Perhaps a twin of the request was faster: its answer is the answer.
-		if twin, found, recallErr := recall(ctx, k.Store, owner, key, print); recallErr == nil && found {
+		if twin, found, recallErr := recall(ctx, k.Store, owner, key, digest); recallErr == nil && found {
 			return twin, nil
 		}
 	}
@@ -70,8 +70,8 @@ func (k *core) once(
 func keyOwner(actor domain.Actor) string { return "user:" + actor.User }
 
 // recall returns what an earlier request with the same key led to, as it is now.
-func recall(ctx context.Context, db *store.Store, owner, key, print string) (out outcome, found bool, err error) {
-	r, found, err := db.Remembered(ctx, owner, key, print)
+func recall(ctx context.Context, db *store.Store, owner, key, digest string) (out outcome, found bool, err error) {
+	r, found, err := db.Remembered(ctx, owner, key, digest)
 	if err != nil || !found {
 		return outcome{}, false, err
 	}

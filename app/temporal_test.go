@@ -9,7 +9,7 @@ import (
 	"berth/app"
 	"berth/domain"
 
-	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/mock" //nolint:depguard // the matchers that the SDK's own mocks take
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/taskqueue/v1"

@@ -145,7 +145,7 @@ func (n *network) forwarder() string {
 	n.t.Cleanup(func() {
 		_ = server.Shutdown() // it may not have started, when the test failed at once
 		_ = conn.Close()
-		<-done
+		_ = <-done
 	})
 	host, port, err := net.SplitHostPort(conn.LocalAddr().String())
 	if err != nil {

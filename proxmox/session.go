@@ -64,7 +64,7 @@ func (s *session) get(ctx context.Context, t *transport, refused *ticket) (*tick
 	var fresh *ticket
 	var err error
 	if old != nil && old != refused { // an old ticket is taken as password; a refused one would cost 3 s for nothing
-		fresh, err = newTicket(ctx, t, old.value)
+		fresh, _ = newTicket(ctx, t, old.value) // a refusal is answered by logging in anew
 	}
 	if fresh == nil {
 		if fresh, err = newTicket(ctx, t, t.cfg.Password); err != nil {

@@ -44,7 +44,7 @@ func TestDnsmasqGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			files, left, err := templates.Dnsmasq(in.Snapshot, in.Options)
-			got := print(files, left, err)
+			got := shown(files, left, err)
 			if *update {
 				if err := os.WriteFile(path, []byte(input+dashes+got), 0o644); err != nil {
 					t.Fatal(err)
@@ -59,7 +59,7 @@ func TestDnsmasqGolden(t *testing.T) {
 	}
 }
 
-func print(files templates.Files, left []templates.Problem, err error) string {
+func shown(files templates.Files, left []templates.Problem, err error) string {
 	if err != nil {
 		return fmt.Sprintf("error: %v (%v)\n", err, domain.KindOf(err))
 	}

@@ -81,7 +81,7 @@ func (c *claims) names(all []domain.HostName) (good []domain.HostName, left []Pr
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Address, b.Address))
 	})
 	for _, n := range slices.Compact(all) {
-		reason := ""
+		var reason string
 		switch {
 		case !domain.ValidHostname(n.Name):
 			reason = "it is no host name"

@@ -65,7 +65,7 @@ func (s *system) demo(ctx context.Context, l *lab) (domain.Secret, error) {
 			return "", err
 		}
 	}
-	return s.keptToken(filepath.Join(s.cfg.Data, "lab", "edge.token"), func() (domain.Secret, error) {
+	return s.keptToken(ctx, filepath.Join(s.cfg.Data, "lab", "edge.token"), func() (domain.Secret, error) {
 		_, token, err := s.app.Edges.Enroll(ctx, self, demoSite, demoEdge)
 		return token, err
 	})

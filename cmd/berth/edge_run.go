@@ -120,7 +120,7 @@ func edgePlace(cfg config.Config) (iface string, run edge.Exec, err error) {
 }
 
 func edgeClient(cfg config.Config) (*http.Client, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second}
 	if cfg.EdgeCA != "" {
 		pem, err := os.ReadFile(cfg.EdgeCA)
 		if err != nil {

@@ -113,7 +113,7 @@ func (l *lab) startGuests(ctx context.Context) error {
 	if err := l.network.Up(ctx); err != nil {
 		return err
 	}
-	l.runtime, err = guest.NewLXC(guest.LXCConfig{Name: l.cfg.LabNamespace, Namespace: l.network.Path(), Log: l.logger})
+	l.runtime, err = guest.NewLXC(guest.LXCConfig{Name: l.cfg.LabNamespace, Namespace: l.network.Path(), Log: l.logger}) //nolint:contextcheck // guests live longer than the call
 	return err
 }
 

@@ -48,7 +48,7 @@ func workerCommand() *cobra.Command {
 
 // serveAPI serves the API and keeps the watcher running until ctx ends. ready, when given, is closed once it listens.
 func (s *system) serveAPI(ctx context.Context, ready chan<- struct{}) error {
-	handler, err := api.New(s.app, api.Options{Logger: s.logger})
+	handler, err := api.New(s.app, api.Options{Logger: s.logger}) //nolint:contextcheck // requests bring their own
 	if err != nil {
 		return err
 	}

@@ -181,15 +181,15 @@ func version() string {
 
 // adminToken returns the administrator's token of this data folder, made at the first start.
 func (s *system) adminToken(ctx context.Context) (domain.Secret, error) {
-	return s.keptToken(filepath.Join(s.cfg.Data, "admin.token"), func() (domain.Secret, error) { return s.makeAdminToken(ctx) })
+	return s.keptToken(ctx, filepath.Join(s.cfg.Data, "admin.token"), func() (domain.Secret, error) { return s.makeAdminToken(ctx) })
 }
 
 // keptToken returns the token in a file that only its owner reads, if it still works; otherwise it makes one and keeps it.
-func (s *system) keptToken(path string, create func() (domain.Secret, error)) (domain.Secret, error) {
+func (s *system) keptToken(ctx context.Context, path string, create func() (domain.Secret, error)) (domain.Secret, error) {
 	kept, err := os.ReadFile(path)
 	token := domain.Secret(strings.TrimSpace(string(kept)))
 	if err == nil {
-		if _, err := s.app.Auth.Authenticate(context.Background(), token.Reveal(), ""); err == nil {
+		if _, err := s.app.Auth.Authenticate(ctx, token.Reveal(), ""); err == nil {
 			return token, nil
 		}
 	}

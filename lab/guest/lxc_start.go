@@ -163,13 +163,13 @@ func (r *LXC) identify(ctx context.Context, g *lxcGuest) error {
 	if !ok {
 		return domain.Errorf(domain.NotFound, "guest %d does not run", vmid)
 	}
-	group, err := groupOf(pid)
+	limits, err := groupOf(pid)
 	if err != nil {
 		return err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.init, g.monitor, g.group = init, monitor, group
+	g.init, g.monitor, g.group = init, monitor, limits
 	return nil
 }
 

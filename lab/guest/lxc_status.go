@@ -23,9 +23,9 @@ func (r *LXC) Apply(ctx context.Context, vmid int, limits Limits) error {
 		return err
 	}
 	g.mu.Lock()
-	group := g.group
+	own := g.group
 	g.mu.Unlock()
-	return r.cgroups.write(group, settings)
+	return r.cgroups.write(own, settings)
 }
 
 // Status implements Runtime. CPU is the mean since the last call, or since the start.

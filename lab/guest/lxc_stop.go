@@ -29,7 +29,7 @@ func (r *LXC) kill(ctx context.Context, g *lxcGuest) error {
 	vmid, known := g.spec.VMID, g.init.pid != 0
 	g.mu.Unlock()
 	if !known && r.identify(ctx, g) != nil {
-		return nil
+		return nil //nolint:nilerr // no first process to be found means that there is nothing to kill
 	}
 	for r.running(ctx, g) { // once more if it was just rebooting itself
 		g.mu.Lock()
