@@ -180,9 +180,13 @@ func (s *script) register(r worker.ActivityRegistry) {
 	add(domain.ActivityCreate, answer(s, domain.ActivityCreate, always[domain.CreateInput](nothing{})))
 	add(domain.ActivityPower, answer(s, domain.ActivityPower, always[domain.PowerInput](nothing{})))
 	add(domain.ActivityReconfigure, answer(s, domain.ActivityReconfigure,
-		func(domain.OperationInput) (domain.Reconfigured, error) { return domain.Reconfigured{Restart: s.restart}, nil }))
+		func(domain.OperationInput) (domain.Reconfigured, error) {
+			return domain.Reconfigured{Restart: s.restart}, nil
+		}))
 	add(domain.ActivityDestroy, answer(s, domain.ActivityDestroy,
-		func(domain.OperationInput) (domain.Destroyed, error) { return domain.Destroyed{Leftover: s.leftover}, nil }))
+		func(domain.OperationInput) (domain.Destroyed, error) {
+			return domain.Destroyed{Leftover: s.leftover}, nil
+		}))
 	add(domain.ActivityAdopt, answer(s, domain.ActivityAdopt, always[domain.OperationInput](domain.Released{Revision: 10})))
 	add(domain.ActivityObserve, answer(s, domain.ActivityObserve,
 		func(domain.ObserveInput) (bool, error) { return s.clusterGone, nil }))
