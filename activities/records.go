@@ -201,7 +201,7 @@ func (r *Records) Place(ctx context.Context, in domain.PlaceInput) (domain.Place
 	if err != nil {
 		return domain.Placed{}, err
 	}
-	request := store.PlaceRequest{Container: c, Reasons: map[string]string{}}
+	request := store.PlaceRequest{Container: c, Reasons: map[string]string{}, AvoidVMIDs: in.AvoidVMIDs}
 	for _, n := range nodes {
 		request.Candidates = append(request.Candidates, n.node.ID)
 		request.Reasons[n.node.ID] = n.reason

@@ -94,7 +94,8 @@ type Begun struct {
 // PlaceInput asks for a node and VMID.
 type PlaceInput struct {
 	OperationInput
-	Exclude []string `json:"exclude,omitempty"` // IDs of nodes that refused
+	Exclude    []string `json:"exclude,omitempty"`    // IDs of nodes that refused
+	AvoidVMIDs []int    `json:"avoidVmids,omitempty"` // that the cluster has given to guests Berth does not know
 }
 
 // Placed is the result of Place.

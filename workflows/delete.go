@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"berth/domain"
@@ -12,19 +11,19 @@ import (
 func Delete(ctx workflow.Context, in domain.OperationInput) error {
 	d := deletion{}
 	err := d.begin(ctx, "Delete", in)
-	if err == nil && d.begun.Cancelled {
-		err = temporal.NewCanceledError()
-	}
 	if err != nil {
 		return d.abort(ctx, err, "")
 	}
 	// From here on nothing is undone, so nothing is cancelled either.
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	if err := d.run(ctx); err != nil {
-		why := failure(err)
+		why, message := failure(err), needs(d.leftover, nil)
+		if d.leftover != why.Message { // then it says so already
+			message = why.Message + " " + message
+		}
 		return d.end(ctx, domain.FinishInput{
 			Result: domain.OpNeedsAttention, After: domain.ContainerNeedsAttention,
-			Step: d.progress.step, Message: why.Message + " " + needs(d.leftover, nil), ErrorKind: why.Kind,
+			Step: d.progress.step, Message: message, ErrorKind: why.Kind,
 		})
 	}
 	if d.leftover != "" && !d.begun.Params.Forget {

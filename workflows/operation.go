@@ -1,6 +1,9 @@
 package workflows
 
 import (
+	"strings"
+
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"berth/domain"
@@ -16,12 +19,17 @@ type operation struct {
 	leftover string // what Berth cannot remove from a node; its VMID and address are then quarantined
 }
 
-// begin marks the operation as running and reads what it needs. The error is only ever that of a cancelled workflow.
+// begin marks the operation as running and reads what it needs, in a workflow that was cancelled already too, because
+// undoing needs it. An operation that somebody cancelled before it began ends with the error of a cancelled workflow.
 func (o *operation) begin(ctx workflow.Context, title string, in domain.OperationInput) error {
 	o.in = in
 	o.progress = newProgress(ctx, title, in)
-	begun, err := quick[domain.Begun](ctx, domain.ActivityBegin, in)
+	whole, _ := workflow.NewDisconnectedContext(ctx)
+	begun, err := quick[domain.Begun](whole, domain.ActivityBegin, in)
 	o.begun, o.limit = begun, deadlinesOrDefault(begun.Deadlines)
+	if err == nil && begun.Cancelled {
+		err = temporal.NewCanceledError()
+	}
 	return err
 }
 
@@ -73,11 +81,11 @@ func (o *operation) unplace(ctx workflow.Context) error {
 // abort undoes what was begun and ends the operation as cancelled, failed or needing attention. after is the state of
 // the container when everything could be undone.
 func (o *operation) abort(ctx workflow.Context, cause error, after domain.ContainerState) error {
-	why := failure(cause)
+	why, step := failure(cause), o.progress.step
 	o.progress.enter(ctx, "undo", why.Message)
 	undone, failed := o.saga.undo(ctx)
 	end := domain.FinishInput{
-		OperationInput: o.in, Result: domain.OpFailed, After: after, Step: o.progress.step,
+		OperationInput: o.in, Result: domain.OpFailed, After: after, Step: step,
 		Message: why.Message + " " + sentence(undone), ErrorKind: why.Kind,
 	}
 	switch {
@@ -110,12 +118,15 @@ func (o *operation) end(ctx workflow.Context, f domain.FinishInput) error {
 
 // needs says what a human has to look at.
 func needs(leftover string, failed []string) string {
+	if leftover == "" && len(failed) == 0 {
+		return "A human has to look at it."
+	}
 	s := "A human has to look at it:"
 	if leftover != "" {
 		s += " " + leftover + " VMID and address are quarantined."
 	}
 	for _, f := range failed {
-		s += " Could not undo " + f + "."
+		s += " Could not undo " + strings.TrimSuffix(f, ".") + "."
 	}
 	return s
 }

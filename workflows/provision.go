@@ -16,11 +16,12 @@ const maxPlacements = 5
 // request; the run begins with the container's reservation on its way to the edges.
 func Provision(ctx workflow.Context, in domain.OperationInput) error {
 	p := provision{}
-	if err := p.begin(ctx, "Provision", in); err != nil {
-		return p.abort(ctx, err, domain.ContainerFailed)
-	}
 	p.saga.before("address, MAC and DNS name", p.release)
-	if err := p.run(ctx); err != nil {
+	err := p.begin(ctx, "Provision", in)
+	if err == nil {
+		err = p.run(ctx)
+	}
+	if err != nil {
 		return p.abort(ctx, err, domain.ContainerFailed)
 	}
 	return p.end(ctx, domain.FinishInput{
@@ -35,8 +36,8 @@ type provision struct {
 }
 
 func (p *provision) run(ctx workflow.Context) error {
-	if p.begun.Cancelled {
-		return temporal.NewCanceledError()
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	network := p.served(ctx, p.begun.Revision)
 	if err := p.place(ctx); err != nil {
@@ -65,9 +66,9 @@ func (p *provision) run(ctx workflow.Context) error {
 
 // place finds a node that takes the container and creates it there; a node that refuses is left out and the next tried.
 func (p *provision) place(ctx workflow.Context) error {
-	var refused []string
+	next := domain.PlaceInput{OperationInput: p.in}
 	for attempt := 1; ; attempt++ {
-		err := p.createOnNode(ctx, refused)
+		err := p.createOnNode(ctx, next)
 		if err == nil {
 			return nil
 		}
@@ -80,15 +81,18 @@ func (p *provision) place(ctx workflow.Context) error {
 			return fmt.Errorf("%w; and it could not be removed from node %s", temporal.NewApplicationError(why.Message, why.Kind, why), p.placed.Node)
 		}
 		if why.Elsewhere {
-			refused = append(refused, p.placed.NodeID)
+			next.Exclude = append(next.Exclude, p.placed.NodeID)
+		}
+		if why.NewVMID {
+			next.AvoidVMIDs = append(next.AvoidVMIDs, p.placed.VMID)
 		}
 	}
 }
 
-func (p *provision) createOnNode(ctx workflow.Context, refused []string) error {
+func (p *provision) createOnNode(ctx workflow.Context, in domain.PlaceInput) error {
 	p.progress.enter(ctx, "place", "chooses a node")
 	p.saga.before("VMID", p.unplace)
-	placed, err := quick[domain.Placed](ctx, domain.ActivityPlace, domain.PlaceInput{OperationInput: p.in, Exclude: refused})
+	placed, err := quick[domain.Placed](ctx, domain.ActivityPlace, in)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 // since Proxmox VE cannot shrink it.
 func Reconfigure(ctx workflow.Context, in domain.OperationInput) error {
 	r := reconfigure{}
+	r.saga.before("settings", r.revert) // SQL has wanted them since the request
 	err := r.begin(ctx, "Reconfigure", in)
 	if err == nil {
 		err = r.run(ctx)
@@ -30,10 +31,6 @@ type reconfigure struct {
 
 func (r *reconfigure) run(ctx workflow.Context) error {
 	change := r.begun.Params.Reconfigure
-	r.saga.before("settings", func(ctx workflow.Context) error {
-		_, err := await[none](ctx, domain.ActivityRevert, r.in, r.proxmox(limits{total: r.limit.Undo, summary: "back to the former settings"}))
-		return err
-	})
 	if change.Name != nil {
 		r.progress.enter(ctx, "rename", "to "+*change.Name)
 		renamed, err := quick[domain.Released](ctx, domain.ActivityRename, domain.RenameInput{OperationInput: r.in, Name: *change.Name})
@@ -57,4 +54,9 @@ func (r *reconfigure) run(ctx workflow.Context) error {
 	r.progress.enter(ctx, "restart", "environment and entrypoint take effect")
 	r.result = "Changed, and restarted for it."
 	return r.act(ctx, domain.ActionReboot, 0)
+}
+
+func (r *reconfigure) revert(ctx workflow.Context) error {
+	_, err := await[none](ctx, domain.ActivityRevert, r.in, r.proxmox(limits{total: r.limit.Undo, summary: "back to the former settings"}))
+	return err
 }
