@@ -29,8 +29,9 @@ func TestLifeOfAContainer(t *testing.T) {
 	c := w.container(in)
 	config, err := w.client.Config(ctx, "pve1", c.Placement.VMID)
 	w.must(err)
-	if !proxmox.HasMarker(config, c.ID) || config.Hostname != "web01" || config.Nets[0].MAC != c.MAC || config.MemoryMiB != 256 {
-		t.Errorf("created as %+v, want marker, name, MAC and memory of %+v", config, c)
+	if !proxmox.HasMarker(config, c.ID) || config.Hostname != "web01" || !domain.SameMAC(config.Nets[0].MAC, c.MAC) || config.MemoryMiB != 256 {
+		t.Errorf("created as %s with %v, %d MiB and tags %v, want name, MAC, memory and marker of %+v",
+			config.Hostname, config.Nets, config.MemoryMiB, config.Tags, c)
 	}
 	if want := []string{"COLOUR=blue", "GREETING=moin", "PATH=/bin"}; !cmp.Equal(config.Env, want) {
 		t.Errorf("the environment is %v, want %v", config.Env, want)

@@ -2,14 +2,17 @@ package activities_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
 
 	"go.temporal.io/sdk/activity"
 	sdklog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
+	"berth/activities"
 	"berth/domain"
 )
 
@@ -143,4 +146,31 @@ func ignoreLease(_ struct{}, err error) error {
 		return nil
 	}
 	return err
+}
+
+// persist runs an activity as Temporal does: what may heal is tried again.
+func persist[I, O any](t *testing.T, fn func(context.Context, I) (O, error), in I) O {
+	t.Helper()
+	for try := 1; ; try++ {
+		out, err := perform(t, fn, in)
+		if err == nil {
+			return out
+		}
+		if _, retryable := atBorder(t, activities.AtBorder(err)); !retryable || try == 5 {
+			t.Fatalf("try %d: %v", try, err)
+		}
+	}
+}
+
+// atBorder reads what a workflow sees of an error.
+func atBorder(t *testing.T, err error) (info domain.FailureInfo, retryable bool) {
+	t.Helper()
+	var application *temporal.ApplicationError
+	if !errors.As(err, &application) {
+		t.Fatalf("%v is no application error", err)
+	}
+	if err := application.Details(&info); err != nil {
+		t.Fatal(err)
+	}
+	return info, !application.NonRetryable()
 }

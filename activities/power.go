@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -74,11 +75,11 @@ func (p *Proxmox) Verify(ctx context.Context, in domain.OperationInput) (struct{
 		return struct{}{}, err
 	}
 	p.journal().enter(ctx, in, "verify", "Waits until the guest holds "+t.Address+".")
-	var seen string
-	bounded, cancel := nearDeadline(ctx)
+	bounded, cancel := beforeDeadline(ctx)
 	defer cancel()
+	seen := ""
 	err = p.until(bounded, "waits for the guest's address", func() (bool, error) {
-		status, err := t.pve.Status(ctx, t.node.Name, t.Placement.VMID)
+		status, err := t.pve.Status(bounded, t.node.Name, t.Placement.VMID)
 		if err != nil {
 			return false, p.guard(ctx, t, err)
 		}
@@ -88,10 +89,14 @@ func (p *Proxmox) Verify(ctx context.Context, in domain.OperationInput) (struct{
 		if t.Unmanaged {
 			return true, nil
 		}
-		seen, err = t.address(ctx)
-		return seen == t.Address, err
+		held, err := t.address(bounded)
+		if err != nil {
+			return false, err
+		}
+		seen = held
+		return held == t.Address, nil
 	})
-	if ctx.Err() == nil && bounded.Err() != nil {
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		err = domain.Errorf(domain.Permanent, "The guest did not get its address %s: %s.", t.Address, whatItHolds(seen))
 	}
 	if err != nil {
@@ -99,6 +104,16 @@ func (p *Proxmox) Verify(ctx context.Context, in domain.OperationInput) (struct{
 	}
 	p.journal().add(ctx, in, "verify", info, "The guest runs and holds "+t.Address+".")
 	return struct{}{}, p.Store.ObservePower(ctx, t.ID, domain.PowerRunning)
+}
+
+// beforeDeadline ends a little before ctx does: an activity that still waits at its deadline cannot tell any more what it
+// saw, since Temporal has given it up by then.
+func beforeDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)*9/10)
 }
 
 func whatItHolds(seen string) string {
