@@ -14,6 +14,7 @@ import (
 
 	"berth/activities"
 	"berth/domain"
+	"berth/proxmox"
 )
 
 // perform runs an activity as a worker would and returns its own error, before the worker's border turns it into Temporal's.
@@ -173,4 +174,9 @@ func atBorder(t *testing.T, err error) (info domain.FailureInfo, retryable bool)
 		t.Fatal(err)
 	}
 	return info, !application.NonRetryable()
+}
+
+// proxmoxMark replaces tags and description.
+func proxmoxMark(tags []string, description string) proxmox.ConfigChange {
+	return proxmox.ConfigChange{Tags: &tags, Description: &description}
 }
