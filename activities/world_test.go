@@ -182,6 +182,7 @@ func (w *world) startCluster() {
 		if err := cluster.Close(ctx); err != nil {
 			w.t.Errorf("close the lab: %v", err)
 		}
+		server.CloseClientConnections() // Close alone waits for connections that were opened and never used
 		server.Close()
 	})
 }
