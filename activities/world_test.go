@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -53,6 +54,8 @@ type world struct {
 	starter *starter
 	image   string // reference in the registry
 
+	transport *http.Transport // of whoever talks to the registry
+
 	mu     sync.Mutex
 	ahead  time.Duration     // of the reconciler's clock
 	leases map[string]string // by MAC: addresses that dnsmasq would give other than the reserved ones
@@ -71,7 +74,7 @@ func newWorld(t *testing.T) *world {
 		Records: &activities.Records{Store: w.store, Deadlines: domain.DefaultDeadlines(), Now: time.Now, Logger: logger},
 		Network: &activities.Network{Store: w.store, Changed: w.starter.NetworkChanged, Poll: poll, Logger: logger},
 		Proxmox: &activities.Proxmox{
-			Store: w.store, Clients: clients, Images: oci.Registry{}, Poll: poll, Now: time.Now, Logger: logger,
+			Store: w.store, Clients: clients, Images: oci.Registry{Transport: w.transport}, Poll: poll, Now: time.Now, Logger: logger,
 		},
 		Observer: &activities.Observer{Store: w.store, Clients: clients, Interval: poll, Logger: logger},
 		Reconciler: &activities.Reconciler{
@@ -101,13 +104,23 @@ func (w *world) serveImages() {
 	w.t.Helper()
 	served, err := registry.Start(registry.Config{Dir: w.t.TempDir()})
 	w.must(err)
-	w.t.Cleanup(func() { _ = served.Close(context.Background()) }) // a test that failed has told why already
+	shared, ok := remote.DefaultTransport.(*http.Transport)
+	if !ok {
+		w.t.Fatal("the registry client's transport is not that of net/http")
+	}
+	w.transport = shared.Clone()
+	w.t.Cleanup(func() {
+		w.transport.CloseIdleConnections() // the registry waits for connections that were opened and never used
+		if err := served.Close(context.Background()); err != nil {
+			w.t.Errorf("close the registry: %v", err)
+		}
+	})
 	w.image = served.Address() + "/app:1"
 	ref, err := name.ParseReference(w.image)
 	w.must(err)
 	img, err := smallImage()
 	w.must(err)
-	w.must(remote.Write(ref, img))
+	w.must(remote.Write(ref, img, remote.WithTransport(w.transport)))
 }
 
 // smallImage makes an OCI image of one file.
@@ -164,7 +177,7 @@ func (w *world) startCluster() {
 	w.t.Helper()
 	storages := []pve.Storage{{Name: "local", Content: []string{"vztmpl"}}, {Name: "disks", Content: []string{"rootdir"}}}
 	cluster, err := pve.New(pve.Config{
-		Name: "lab", RootPassword: "secret", DataDir: w.t.TempDir(), Puller: puller{},
+		Name: "lab", RootPassword: "secret", DataDir: w.t.TempDir(), Puller: puller{oci.Registry{Transport: w.transport}},
 		Runtime: guest.NewSimulated(guest.SimulatedConfig{LeaseAddress: w.lease}),
 		Nodes: []pve.Node{
 			{Name: "pve1", Bridges: []string{"vmbr0"}, Storages: storages, MemoryBytes: 16 * gib, DiskBytes: 256 * gib},

@@ -62,7 +62,7 @@ func TestObserve(t *testing.T) {
 	})
 	t.Run("ends with the cluster", func(t *testing.T) {
 		s := newScript()
-		s.clusterGone = true
+		s.goneAfter = 1
 		r := execute(t, s, domain.WorkflowObserve, in)
 		if err := r.env.GetWorkflowError(); err != nil {
 			t.Errorf("ended with %v, want it to end well", err)

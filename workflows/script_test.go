@@ -21,12 +21,12 @@ type performed struct {
 // script plays the outside world: every activity exists, succeeds unless told otherwise, and is written down. It runs
 // under the test environment with its skipped time and under a real worker that records histories.
 type script struct {
-	begun       domain.Begun
-	next        domain.Next
-	nodes       []domain.Placed // what Place offers, in this order, less what is excluded
-	leftover    string          // what Destroy leaves
-	restart     bool            // what Reconfigure says about it
-	clusterGone bool            // what Observe says
+	begun     domain.Begun
+	next      domain.Next
+	nodes     []domain.Placed // what Place offers, in this order, less what is excluded
+	leftover  string          // what Destroy leaves
+	restart   bool            // what Reconfigure says about it
+	goneAfter int             // how many looks at a cluster it takes until it is gone; 0 = it stays
 
 	fails    map[string][]error       // by activity: what its calls return in turn; the last one for good
 	cancelAt string                   // activity during which the workflow is cancelled
@@ -76,6 +76,9 @@ func (s *script) play(ctx context.Context, name string, in any) error {
 	s.mu.Unlock()
 	if s.cancelAt == name && n == 1 {
 		s.cancel(ctx)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 	}
 	if len(fails) == 0 {
 		return nil
@@ -163,7 +166,12 @@ func (s *script) register(r worker.ActivityRegistry) {
 	add(domain.ActivityBegin, answer(s, domain.ActivityBegin,
 		func(domain.OperationInput) (domain.Begun, error) { return s.begun, nil }))
 	add(domain.ActivityNextInLine, answer(s, domain.ActivityNextInLine,
-		func(domain.OperationInput) (domain.Next, error) { return s.next, nil }))
+		func(in domain.OperationInput) (domain.Next, error) {
+			if in.Kind == domain.OpDelete {
+				return domain.Next{}, nil // nothing comes after a delete
+			}
+			return s.next, nil
+		}))
 	add(domain.ActivityPlace, answer(s, domain.ActivityPlace, s.offer))
 	add(domain.ActivityUnplace, answer(s, domain.ActivityUnplace, always[domain.UnplaceInput](nothing{})))
 	add(domain.ActivityRelease, answer(s, domain.ActivityRelease, func(in domain.ReleaseInput) (domain.Released, error) {
@@ -189,7 +197,9 @@ func (s *script) register(r worker.ActivityRegistry) {
 		}))
 	add(domain.ActivityAdopt, answer(s, domain.ActivityAdopt, always[domain.OperationInput](domain.Released{Revision: 10})))
 	add(domain.ActivityObserve, answer(s, domain.ActivityObserve,
-		func(domain.ObserveInput) (bool, error) { return s.clusterGone, nil }))
+		func(domain.ObserveInput) (bool, error) {
+			return s.goneAfter > 0 && s.count(domain.ActivityObserve) >= s.goneAfter, nil
+		}))
 	add(domain.ActivityReconcile, answer(s, domain.ActivityReconcile,
 		func(in domain.ReconcileInput) (domain.ReconcileReport, error) {
 			return domain.ReconcileReport{DryRun: in.DryRun, Repairs: []domain.Repair{{What: "stray", Action: "reported"}}}, nil
