@@ -26,7 +26,7 @@ func labFaultCommand() *cobra.Command {
 			RunE: func(cmd *cobra.Command, _ []string) error { return labControl(cmd, http.MethodGet, "faults", "") },
 		},
 		&cobra.Command{
-			Use: "add JSON", Short: `Set a fault, such as '{"method":"POST","path":"/nodes/*/lxc","effect":"error","status":500,"text":"out of luck","count":1}'`,
+			Use: "add JSON", Short: `Set a fault, such as '{"operation":"lxc.create","effect":"task-fail","text":"out of luck","count":1}'`,
 			Args: cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				return labControl(cmd, http.MethodPost, "faults", args[0])
