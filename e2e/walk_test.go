@@ -79,8 +79,11 @@ func (p *platform) debian() {
 		}
 		defer conn.Close()
 		hello := make([]byte, 7)
-		if _, err := conn.Read(hello); err != nil || string(hello) != "SSH-2.0" {
-			return fmt.Errorf("port 22 says %q (%v)", hello, err)
+		if _, err := conn.Read(hello); err != nil {
+			return fmt.Errorf("port 22 says nothing: %w", err)
+		}
+		if string(hello) != "SSH-2.0" {
+			return fmt.Errorf("port 22 says %q", hello)
 		}
 		return nil
 	})
