@@ -36,8 +36,11 @@ func (p *platform) proxmox(method, path, form string, into any) error {
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("%s %s: %s %s (%v)", method, path, res.Status, body, err)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if res.StatusCode >= http.StatusBadRequest {
+		return fmt.Errorf("%s %s: %s %s", method, path, res.Status, body)
 	}
 	if into == nil {
 		return nil

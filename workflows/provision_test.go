@@ -66,14 +66,14 @@ func TestProvisionEndsReady(t *testing.T) {
 
 func TestDetailsReadLikeALog(t *testing.T) {
 	r := execute(t, newScript(), domain.WorkflowProvision, input(domain.OpProvision))
-	details, rest := r.details(t), ""
+	details := r.details(t)
 	for _, want := range []string{
 		"Provision web01", "Asked by user:anna for anna on site home, operation `op-1`", "**place**", "node pve1, VMID 20000: most room",
 		"**image**", "**create**: on node pve1", "**configure**", "**grant**", "**network**", "**start**", "**verify**",
 		"succeeded: Ready on node pve1 as CT 20000.",
 	} {
-		var found bool
-		if _, rest, found = strings.Cut(details, want); !found {
+		_, rest, found := strings.Cut(details, want)
+		if !found {
 			t.Fatalf("the details do not say %q where expected; what is left is %q", want, details)
 		}
 		details = rest
