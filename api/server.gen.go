@@ -1985,6 +1985,7 @@ type MiddlewareFunc func(c *gin.Context)
 
 // ListAudit operation middleware
 func (siw *ServerInterfaceWrapper) ListAudit(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2067,6 +2068,7 @@ func (siw *ServerInterfaceWrapper) ListAudit(c *gin.Context) {
 
 // ListClusters operation middleware
 func (siw *ServerInterfaceWrapper) ListClusters(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2101,6 +2103,7 @@ func (siw *ServerInterfaceWrapper) ListClusters(c *gin.Context) {
 
 // CreateCluster operation middleware
 func (siw *ServerInterfaceWrapper) CreateCluster(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -2113,6 +2116,7 @@ func (siw *ServerInterfaceWrapper) CreateCluster(c *gin.Context) {
 
 // DeleteCluster operation middleware
 func (siw *ServerInterfaceWrapper) DeleteCluster(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2161,6 +2165,7 @@ func (siw *ServerInterfaceWrapper) DeleteCluster(c *gin.Context) {
 
 // GetCluster operation middleware
 func (siw *ServerInterfaceWrapper) GetCluster(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2185,6 +2190,7 @@ func (siw *ServerInterfaceWrapper) GetCluster(c *gin.Context) {
 
 // UpdateCluster operation middleware
 func (siw *ServerInterfaceWrapper) UpdateCluster(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2233,6 +2239,7 @@ func (siw *ServerInterfaceWrapper) UpdateCluster(c *gin.Context) {
 
 // ListClusterGuests operation middleware
 func (siw *ServerInterfaceWrapper) ListClusterGuests(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2257,6 +2264,7 @@ func (siw *ServerInterfaceWrapper) ListClusterGuests(c *gin.Context) {
 
 // ListContainers operation middleware
 func (siw *ServerInterfaceWrapper) ListContainers(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2331,6 +2339,7 @@ func (siw *ServerInterfaceWrapper) ListContainers(c *gin.Context) {
 
 // CreateContainer operation middleware
 func (siw *ServerInterfaceWrapper) CreateContainer(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2370,6 +2379,7 @@ func (siw *ServerInterfaceWrapper) CreateContainer(c *gin.Context) {
 
 // ImportContainer operation middleware
 func (siw *ServerInterfaceWrapper) ImportContainer(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2409,6 +2419,7 @@ func (siw *ServerInterfaceWrapper) ImportContainer(c *gin.Context) {
 
 // DeleteContainer operation middleware
 func (siw *ServerInterfaceWrapper) DeleteContainer(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2473,6 +2484,7 @@ func (siw *ServerInterfaceWrapper) DeleteContainer(c *gin.Context) {
 
 // GetContainer operation middleware
 func (siw *ServerInterfaceWrapper) GetContainer(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2508,6 +2520,7 @@ func (siw *ServerInterfaceWrapper) GetContainer(c *gin.Context) {
 
 // UpdateContainer operation middleware
 func (siw *ServerInterfaceWrapper) UpdateContainer(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2583,6 +2596,7 @@ func (siw *ServerInterfaceWrapper) UpdateContainer(c *gin.Context) {
 
 // PowerContainer operation middleware
 func (siw *ServerInterfaceWrapper) PowerContainer(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2639,6 +2653,7 @@ func (siw *ServerInterfaceWrapper) PowerContainer(c *gin.Context) {
 
 // RetryContainer operation middleware
 func (siw *ServerInterfaceWrapper) RetryContainer(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2695,6 +2710,7 @@ func (siw *ServerInterfaceWrapper) RetryContainer(c *gin.Context) {
 
 // PostEdgeReport operation middleware
 func (siw *ServerInterfaceWrapper) PostEdgeReport(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -2707,6 +2723,7 @@ func (siw *ServerInterfaceWrapper) PostEdgeReport(c *gin.Context) {
 
 // GetEdgeSnapshot operation middleware
 func (siw *ServerInterfaceWrapper) GetEdgeSnapshot(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2754,6 +2771,7 @@ func (siw *ServerInterfaceWrapper) GetEdgeSnapshot(c *gin.Context) {
 
 // ListEdges operation middleware
 func (siw *ServerInterfaceWrapper) ListEdges(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2796,6 +2814,7 @@ func (siw *ServerInterfaceWrapper) ListEdges(c *gin.Context) {
 
 // EnrollEdge operation middleware
 func (siw *ServerInterfaceWrapper) EnrollEdge(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -2808,6 +2827,7 @@ func (siw *ServerInterfaceWrapper) EnrollEdge(c *gin.Context) {
 
 // DeleteEdge operation middleware
 func (siw *ServerInterfaceWrapper) DeleteEdge(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2832,6 +2852,7 @@ func (siw *ServerInterfaceWrapper) DeleteEdge(c *gin.Context) {
 
 // GetEdge operation middleware
 func (siw *ServerInterfaceWrapper) GetEdge(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2856,6 +2877,7 @@ func (siw *ServerInterfaceWrapper) GetEdge(c *gin.Context) {
 
 // RetireEdge operation middleware
 func (siw *ServerInterfaceWrapper) RetireEdge(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2880,6 +2902,7 @@ func (siw *ServerInterfaceWrapper) RetireEdge(c *gin.Context) {
 
 // ListImages operation middleware
 func (siw *ServerInterfaceWrapper) ListImages(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -2892,6 +2915,7 @@ func (siw *ServerInterfaceWrapper) ListImages(c *gin.Context) {
 
 // AddImage operation middleware
 func (siw *ServerInterfaceWrapper) AddImage(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -2904,6 +2928,7 @@ func (siw *ServerInterfaceWrapper) AddImage(c *gin.Context) {
 
 // InspectImage operation middleware
 func (siw *ServerInterfaceWrapper) InspectImage(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2930,6 +2955,7 @@ func (siw *ServerInterfaceWrapper) InspectImage(c *gin.Context) {
 
 // RemoveImage operation middleware
 func (siw *ServerInterfaceWrapper) RemoveImage(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -2954,6 +2980,7 @@ func (siw *ServerInterfaceWrapper) RemoveImage(c *gin.Context) {
 
 // ListNodes operation middleware
 func (siw *ServerInterfaceWrapper) ListNodes(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3004,6 +3031,7 @@ func (siw *ServerInterfaceWrapper) ListNodes(c *gin.Context) {
 
 // CreateNode operation middleware
 func (siw *ServerInterfaceWrapper) CreateNode(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3016,6 +3044,7 @@ func (siw *ServerInterfaceWrapper) CreateNode(c *gin.Context) {
 
 // DeleteNode operation middleware
 func (siw *ServerInterfaceWrapper) DeleteNode(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3064,6 +3093,7 @@ func (siw *ServerInterfaceWrapper) DeleteNode(c *gin.Context) {
 
 // GetNode operation middleware
 func (siw *ServerInterfaceWrapper) GetNode(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3088,6 +3118,7 @@ func (siw *ServerInterfaceWrapper) GetNode(c *gin.Context) {
 
 // UpdateNode operation middleware
 func (siw *ServerInterfaceWrapper) UpdateNode(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3136,6 +3167,7 @@ func (siw *ServerInterfaceWrapper) UpdateNode(c *gin.Context) {
 
 // CheckNode operation middleware
 func (siw *ServerInterfaceWrapper) CheckNode(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3160,6 +3192,7 @@ func (siw *ServerInterfaceWrapper) CheckNode(c *gin.Context) {
 
 // ListNodeStorages operation middleware
 func (siw *ServerInterfaceWrapper) ListNodeStorages(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3184,6 +3217,7 @@ func (siw *ServerInterfaceWrapper) ListNodeStorages(c *gin.Context) {
 
 // GetSpecification operation middleware
 func (siw *ServerInterfaceWrapper) GetSpecification(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3196,6 +3230,7 @@ func (siw *ServerInterfaceWrapper) GetSpecification(c *gin.Context) {
 
 // ListOperations operation middleware
 func (siw *ServerInterfaceWrapper) ListOperations(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3270,6 +3305,7 @@ func (siw *ServerInterfaceWrapper) ListOperations(c *gin.Context) {
 
 // GetOperation operation middleware
 func (siw *ServerInterfaceWrapper) GetOperation(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3294,6 +3330,7 @@ func (siw *ServerInterfaceWrapper) GetOperation(c *gin.Context) {
 
 // CancelOperation operation middleware
 func (siw *ServerInterfaceWrapper) CancelOperation(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3318,6 +3355,7 @@ func (siw *ServerInterfaceWrapper) CancelOperation(c *gin.Context) {
 
 // ListOperationEvents operation middleware
 func (siw *ServerInterfaceWrapper) ListOperationEvents(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3374,6 +3412,7 @@ func (siw *ServerInterfaceWrapper) ListOperationEvents(c *gin.Context) {
 
 // RetryOperation operation middleware
 func (siw *ServerInterfaceWrapper) RetryOperation(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3398,6 +3437,7 @@ func (siw *ServerInterfaceWrapper) RetryOperation(c *gin.Context) {
 
 // ListQuotas operation middleware
 func (siw *ServerInterfaceWrapper) ListQuotas(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3410,6 +3450,7 @@ func (siw *ServerInterfaceWrapper) ListQuotas(c *gin.Context) {
 
 // DeleteQuota operation middleware
 func (siw *ServerInterfaceWrapper) DeleteQuota(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3434,6 +3475,7 @@ func (siw *ServerInterfaceWrapper) DeleteQuota(c *gin.Context) {
 
 // GetQuota operation middleware
 func (siw *ServerInterfaceWrapper) GetQuota(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3458,6 +3500,7 @@ func (siw *ServerInterfaceWrapper) GetQuota(c *gin.Context) {
 
 // SetQuota operation middleware
 func (siw *ServerInterfaceWrapper) SetQuota(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3482,6 +3525,7 @@ func (siw *ServerInterfaceWrapper) SetQuota(c *gin.Context) {
 
 // Reconcile operation middleware
 func (siw *ServerInterfaceWrapper) Reconcile(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3494,6 +3538,7 @@ func (siw *ServerInterfaceWrapper) Reconcile(c *gin.Context) {
 
 // ListSites operation middleware
 func (siw *ServerInterfaceWrapper) ListSites(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3528,6 +3573,7 @@ func (siw *ServerInterfaceWrapper) ListSites(c *gin.Context) {
 
 // CreateSite operation middleware
 func (siw *ServerInterfaceWrapper) CreateSite(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3540,6 +3586,7 @@ func (siw *ServerInterfaceWrapper) CreateSite(c *gin.Context) {
 
 // DeleteSite operation middleware
 func (siw *ServerInterfaceWrapper) DeleteSite(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3588,6 +3635,7 @@ func (siw *ServerInterfaceWrapper) DeleteSite(c *gin.Context) {
 
 // GetSite operation middleware
 func (siw *ServerInterfaceWrapper) GetSite(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3612,6 +3660,7 @@ func (siw *ServerInterfaceWrapper) GetSite(c *gin.Context) {
 
 // UpdateSite operation middleware
 func (siw *ServerInterfaceWrapper) UpdateSite(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3660,6 +3709,7 @@ func (siw *ServerInterfaceWrapper) UpdateSite(c *gin.Context) {
 
 // GetSiteNetwork operation middleware
 func (siw *ServerInterfaceWrapper) GetSiteNetwork(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3684,6 +3734,7 @@ func (siw *ServerInterfaceWrapper) GetSiteNetwork(c *gin.Context) {
 
 // ListTokens operation middleware
 func (siw *ServerInterfaceWrapper) ListTokens(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3726,6 +3777,7 @@ func (siw *ServerInterfaceWrapper) ListTokens(c *gin.Context) {
 
 // CreateToken operation middleware
 func (siw *ServerInterfaceWrapper) CreateToken(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3738,6 +3790,7 @@ func (siw *ServerInterfaceWrapper) CreateToken(c *gin.Context) {
 
 // DeleteToken operation middleware
 func (siw *ServerInterfaceWrapper) DeleteToken(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3762,6 +3815,7 @@ func (siw *ServerInterfaceWrapper) DeleteToken(c *gin.Context) {
 
 // ListUsers operation middleware
 func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3796,6 +3850,7 @@ func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
 
 // CreateUser operation middleware
 func (siw *ServerInterfaceWrapper) CreateUser(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3808,6 +3863,7 @@ func (siw *ServerInterfaceWrapper) CreateUser(c *gin.Context) {
 
 // GetUser operation middleware
 func (siw *ServerInterfaceWrapper) GetUser(c *gin.Context) {
+
 	var err error
 	_ = err
 
@@ -3832,6 +3888,7 @@ func (siw *ServerInterfaceWrapper) GetUser(c *gin.Context) {
 
 // GetHealth operation middleware
 func (siw *ServerInterfaceWrapper) GetHealth(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3844,6 +3901,7 @@ func (siw *ServerInterfaceWrapper) GetHealth(c *gin.Context) {
 
 // GetMetrics operation middleware
 func (siw *ServerInterfaceWrapper) GetMetrics(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3856,6 +3914,7 @@ func (siw *ServerInterfaceWrapper) GetMetrics(c *gin.Context) {
 
 // GetReadiness operation middleware
 func (siw *ServerInterfaceWrapper) GetReadiness(c *gin.Context) {
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3987,6 +4046,7 @@ type ListAuditResponseObject interface {
 type ListAudit200JSONResponse AuditList
 
 func (response ListAudit200JSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4003,6 +4063,7 @@ type ListAuditdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAuditdefaultApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4024,6 +4085,7 @@ type ListClustersResponseObject interface {
 type ListClusters200JSONResponse ClusterList
 
 func (response ListClusters200JSONResponse) VisitListClustersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4040,6 +4102,7 @@ type ListClustersdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListClustersdefaultApplicationProblemPlusJSONResponse) VisitListClustersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4068,6 +4131,7 @@ type CreateCluster201JSONResponse struct {
 }
 
 func (response CreateCluster201JSONResponse) VisitCreateClusterResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4087,6 +4151,7 @@ type CreateClusterdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateClusterdefaultApplicationProblemPlusJSONResponse) VisitCreateClusterResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4106,7 +4171,8 @@ type DeleteClusterResponseObject interface {
 	VisitDeleteClusterResponse(w http.ResponseWriter) error
 }
 
-type DeleteCluster204Response struct{}
+type DeleteCluster204Response struct {
+}
 
 func (response DeleteCluster204Response) VisitDeleteClusterResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -4119,6 +4185,7 @@ type DeleteClusterdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteClusterdefaultApplicationProblemPlusJSONResponse) VisitDeleteClusterResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4147,6 +4214,7 @@ type GetCluster200JSONResponse struct {
 }
 
 func (response GetCluster200JSONResponse) VisitGetClusterResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4166,6 +4234,7 @@ type GetClusterdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetClusterdefaultApplicationProblemPlusJSONResponse) VisitGetClusterResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4196,6 +4265,7 @@ type UpdateCluster200JSONResponse struct {
 }
 
 func (response UpdateCluster200JSONResponse) VisitUpdateClusterResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4215,6 +4285,7 @@ type UpdateClusterdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateClusterdefaultApplicationProblemPlusJSONResponse) VisitUpdateClusterResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4236,6 +4307,7 @@ type ListClusterGuestsResponseObject interface {
 type ListClusterGuests200JSONResponse GuestList
 
 func (response ListClusterGuests200JSONResponse) VisitListClusterGuestsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4252,6 +4324,7 @@ type ListClusterGuestsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListClusterGuestsdefaultApplicationProblemPlusJSONResponse) VisitListClusterGuestsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4273,6 +4346,7 @@ type ListContainersResponseObject interface {
 type ListContainers200JSONResponse ContainerList
 
 func (response ListContainers200JSONResponse) VisitListContainersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4289,6 +4363,7 @@ type ListContainersdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListContainersdefaultApplicationProblemPlusJSONResponse) VisitListContainersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4311,6 +4386,7 @@ type CreateContainerResponseObject interface {
 type CreateContainer202JSONResponse struct{ ContainerAcceptedJSONResponse }
 
 func (response CreateContainer202JSONResponse) VisitCreateContainerResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4330,6 +4406,7 @@ type CreateContainerdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateContainerdefaultApplicationProblemPlusJSONResponse) VisitCreateContainerResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4352,6 +4429,7 @@ type ImportContainerResponseObject interface {
 type ImportContainer202JSONResponse struct{ ContainerAcceptedJSONResponse }
 
 func (response ImportContainer202JSONResponse) VisitImportContainerResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4371,6 +4449,7 @@ type ImportContainerdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ImportContainerdefaultApplicationProblemPlusJSONResponse) VisitImportContainerResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4393,6 +4472,7 @@ type DeleteContainerResponseObject interface {
 type DeleteContainer202JSONResponse struct{ OperationAcceptedJSONResponse }
 
 func (response DeleteContainer202JSONResponse) VisitDeleteContainerResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4412,6 +4492,7 @@ type DeleteContainerdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteContainerdefaultApplicationProblemPlusJSONResponse) VisitDeleteContainerResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4441,6 +4522,7 @@ type GetContainer200JSONResponse struct {
 }
 
 func (response GetContainer200JSONResponse) VisitGetContainerResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4460,6 +4542,7 @@ type GetContainerdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetContainerdefaultApplicationProblemPlusJSONResponse) VisitGetContainerResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4490,6 +4573,7 @@ type UpdateContainer200JSONResponse struct {
 }
 
 func (response UpdateContainer200JSONResponse) VisitUpdateContainerResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4506,6 +4590,7 @@ func (response UpdateContainer200JSONResponse) VisitUpdateContainerResponse(w ht
 type UpdateContainer202JSONResponse struct{ ContainerAcceptedJSONResponse }
 
 func (response UpdateContainer202JSONResponse) VisitUpdateContainerResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4525,6 +4610,7 @@ type UpdateContainerdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateContainerdefaultApplicationProblemPlusJSONResponse) VisitUpdateContainerResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4548,6 +4634,7 @@ type PowerContainerResponseObject interface {
 type PowerContainer202JSONResponse struct{ OperationAcceptedJSONResponse }
 
 func (response PowerContainer202JSONResponse) VisitPowerContainerResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4567,6 +4654,7 @@ type PowerContainerdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PowerContainerdefaultApplicationProblemPlusJSONResponse) VisitPowerContainerResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4589,6 +4677,7 @@ type RetryContainerResponseObject interface {
 type RetryContainer202JSONResponse struct{ OperationAcceptedJSONResponse }
 
 func (response RetryContainer202JSONResponse) VisitRetryContainerResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4608,6 +4697,7 @@ type RetryContainerdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RetryContainerdefaultApplicationProblemPlusJSONResponse) VisitRetryContainerResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4626,7 +4716,8 @@ type PostEdgeReportResponseObject interface {
 	VisitPostEdgeReportResponse(w http.ResponseWriter) error
 }
 
-type PostEdgeReport204Response struct{}
+type PostEdgeReport204Response struct {
+}
 
 func (response PostEdgeReport204Response) VisitPostEdgeReportResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -4639,6 +4730,7 @@ type PostEdgeReportdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PostEdgeReportdefaultApplicationProblemPlusJSONResponse) VisitPostEdgeReportResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4667,6 +4759,7 @@ type GetEdgeSnapshot200JSONResponse struct {
 }
 
 func (response GetEdgeSnapshot200JSONResponse) VisitGetEdgeSnapshotResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4702,6 +4795,7 @@ type GetEdgeSnapshotdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetEdgeSnapshotdefaultApplicationProblemPlusJSONResponse) VisitGetEdgeSnapshotResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4723,6 +4817,7 @@ type ListEdgesResponseObject interface {
 type ListEdges200JSONResponse EdgeList
 
 func (response ListEdges200JSONResponse) VisitListEdgesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4739,6 +4834,7 @@ type ListEdgesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListEdgesdefaultApplicationProblemPlusJSONResponse) VisitListEdgesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4760,6 +4856,7 @@ type EnrollEdgeResponseObject interface {
 type EnrollEdge201JSONResponse EnrolledEdge
 
 func (response EnrollEdge201JSONResponse) VisitEnrollEdgeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4776,6 +4873,7 @@ type EnrollEdgedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response EnrollEdgedefaultApplicationProblemPlusJSONResponse) VisitEnrollEdgeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4794,7 +4892,8 @@ type DeleteEdgeResponseObject interface {
 	VisitDeleteEdgeResponse(w http.ResponseWriter) error
 }
 
-type DeleteEdge204Response struct{}
+type DeleteEdge204Response struct {
+}
 
 func (response DeleteEdge204Response) VisitDeleteEdgeResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -4807,6 +4906,7 @@ type DeleteEdgedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteEdgedefaultApplicationProblemPlusJSONResponse) VisitDeleteEdgeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4828,6 +4928,7 @@ type GetEdgeResponseObject interface {
 type GetEdge200JSONResponse Edge
 
 func (response GetEdge200JSONResponse) VisitGetEdgeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4844,6 +4945,7 @@ type GetEdgedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetEdgedefaultApplicationProblemPlusJSONResponse) VisitGetEdgeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4865,6 +4967,7 @@ type RetireEdgeResponseObject interface {
 type RetireEdge200JSONResponse Edge
 
 func (response RetireEdge200JSONResponse) VisitRetireEdgeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4881,6 +4984,7 @@ type RetireEdgedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RetireEdgedefaultApplicationProblemPlusJSONResponse) VisitRetireEdgeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4891,7 +4995,8 @@ func (response RetireEdgedefaultApplicationProblemPlusJSONResponse) VisitRetireE
 	return err
 }
 
-type ListImagesRequestObject struct{}
+type ListImagesRequestObject struct {
+}
 
 type ListImagesResponseObject interface {
 	VisitListImagesResponse(w http.ResponseWriter) error
@@ -4900,6 +5005,7 @@ type ListImagesResponseObject interface {
 type ListImages200JSONResponse ImageList
 
 func (response ListImages200JSONResponse) VisitListImagesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4916,6 +5022,7 @@ type ListImagesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListImagesdefaultApplicationProblemPlusJSONResponse) VisitListImagesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4937,6 +5044,7 @@ type AddImageResponseObject interface {
 type AddImage201JSONResponse Image
 
 func (response AddImage201JSONResponse) VisitAddImageResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4953,6 +5061,7 @@ type AddImagedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response AddImagedefaultApplicationProblemPlusJSONResponse) VisitAddImageResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -4974,6 +5083,7 @@ type InspectImageResponseObject interface {
 type InspectImage200JSONResponse ImageInfo
 
 func (response InspectImage200JSONResponse) VisitInspectImageResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4990,6 +5100,7 @@ type InspectImagedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response InspectImagedefaultApplicationProblemPlusJSONResponse) VisitInspectImageResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5008,7 +5119,8 @@ type RemoveImageResponseObject interface {
 	VisitRemoveImageResponse(w http.ResponseWriter) error
 }
 
-type RemoveImage204Response struct{}
+type RemoveImage204Response struct {
+}
 
 func (response RemoveImage204Response) VisitRemoveImageResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -5021,6 +5133,7 @@ type RemoveImagedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RemoveImagedefaultApplicationProblemPlusJSONResponse) VisitRemoveImageResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5042,6 +5155,7 @@ type ListNodesResponseObject interface {
 type ListNodes200JSONResponse NodeList
 
 func (response ListNodes200JSONResponse) VisitListNodesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5058,6 +5172,7 @@ type ListNodesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListNodesdefaultApplicationProblemPlusJSONResponse) VisitListNodesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5086,6 +5201,7 @@ type CreateNode201JSONResponse struct {
 }
 
 func (response CreateNode201JSONResponse) VisitCreateNodeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5105,6 +5221,7 @@ type CreateNodedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateNodedefaultApplicationProblemPlusJSONResponse) VisitCreateNodeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5124,7 +5241,8 @@ type DeleteNodeResponseObject interface {
 	VisitDeleteNodeResponse(w http.ResponseWriter) error
 }
 
-type DeleteNode204Response struct{}
+type DeleteNode204Response struct {
+}
 
 func (response DeleteNode204Response) VisitDeleteNodeResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -5137,6 +5255,7 @@ type DeleteNodedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteNodedefaultApplicationProblemPlusJSONResponse) VisitDeleteNodeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5165,6 +5284,7 @@ type GetNode200JSONResponse struct {
 }
 
 func (response GetNode200JSONResponse) VisitGetNodeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5184,6 +5304,7 @@ type GetNodedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetNodedefaultApplicationProblemPlusJSONResponse) VisitGetNodeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5214,6 +5335,7 @@ type UpdateNode200JSONResponse struct {
 }
 
 func (response UpdateNode200JSONResponse) VisitUpdateNodeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5233,6 +5355,7 @@ type UpdateNodedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateNodedefaultApplicationProblemPlusJSONResponse) VisitUpdateNodeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5254,6 +5377,7 @@ type CheckNodeResponseObject interface {
 type CheckNode200JSONResponse FindingList
 
 func (response CheckNode200JSONResponse) VisitCheckNodeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5270,6 +5394,7 @@ type CheckNodedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CheckNodedefaultApplicationProblemPlusJSONResponse) VisitCheckNodeResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5291,6 +5416,7 @@ type ListNodeStoragesResponseObject interface {
 type ListNodeStorages200JSONResponse StorageList
 
 func (response ListNodeStorages200JSONResponse) VisitListNodeStoragesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5307,6 +5433,7 @@ type ListNodeStoragesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListNodeStoragesdefaultApplicationProblemPlusJSONResponse) VisitListNodeStoragesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5317,7 +5444,8 @@ func (response ListNodeStoragesdefaultApplicationProblemPlusJSONResponse) VisitL
 	return err
 }
 
-type GetSpecificationRequestObject struct{}
+type GetSpecificationRequestObject struct {
+}
 
 type GetSpecificationResponseObject interface {
 	VisitGetSpecificationResponse(w http.ResponseWriter) error
@@ -5329,6 +5457,7 @@ type GetSpecification200ApplicationYamlResponse struct {
 }
 
 func (response GetSpecification200ApplicationYamlResponse) VisitGetSpecificationResponse(w http.ResponseWriter) error {
+
 	w.Header().Set("Content-Type", "application/yaml")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
@@ -5353,6 +5482,7 @@ type ListOperationsResponseObject interface {
 type ListOperations200JSONResponse OperationList
 
 func (response ListOperations200JSONResponse) VisitListOperationsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5369,6 +5499,7 @@ type ListOperationsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListOperationsdefaultApplicationProblemPlusJSONResponse) VisitListOperationsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5390,6 +5521,7 @@ type GetOperationResponseObject interface {
 type GetOperation200JSONResponse Operation
 
 func (response GetOperation200JSONResponse) VisitGetOperationResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5406,6 +5538,7 @@ type GetOperationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetOperationdefaultApplicationProblemPlusJSONResponse) VisitGetOperationResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5427,6 +5560,7 @@ type CancelOperationResponseObject interface {
 type CancelOperation202JSONResponse struct{ OperationAcceptedJSONResponse }
 
 func (response CancelOperation202JSONResponse) VisitCancelOperationResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5446,6 +5580,7 @@ type CancelOperationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CancelOperationdefaultApplicationProblemPlusJSONResponse) VisitCancelOperationResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5468,6 +5603,7 @@ type ListOperationEventsResponseObject interface {
 type ListOperationEvents200JSONResponse OperationEventList
 
 func (response ListOperationEvents200JSONResponse) VisitListOperationEventsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5484,6 +5620,7 @@ type ListOperationEvents200TextEventStreamResponse struct {
 }
 
 func (response ListOperationEvents200TextEventStreamResponse) VisitListOperationEventsResponse(w http.ResponseWriter) error {
+
 	w.Header().Set("Content-Type", "text/event-stream")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
@@ -5526,6 +5663,7 @@ type ListOperationEventsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListOperationEventsdefaultApplicationProblemPlusJSONResponse) VisitListOperationEventsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5547,6 +5685,7 @@ type RetryOperationResponseObject interface {
 type RetryOperation202JSONResponse struct{ OperationAcceptedJSONResponse }
 
 func (response RetryOperation202JSONResponse) VisitRetryOperationResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5566,6 +5705,7 @@ type RetryOperationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RetryOperationdefaultApplicationProblemPlusJSONResponse) VisitRetryOperationResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5576,7 +5716,8 @@ func (response RetryOperationdefaultApplicationProblemPlusJSONResponse) VisitRet
 	return err
 }
 
-type ListQuotasRequestObject struct{}
+type ListQuotasRequestObject struct {
+}
 
 type ListQuotasResponseObject interface {
 	VisitListQuotasResponse(w http.ResponseWriter) error
@@ -5585,6 +5726,7 @@ type ListQuotasResponseObject interface {
 type ListQuotas200JSONResponse QuotaList
 
 func (response ListQuotas200JSONResponse) VisitListQuotasResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5601,6 +5743,7 @@ type ListQuotasdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListQuotasdefaultApplicationProblemPlusJSONResponse) VisitListQuotasResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5619,7 +5762,8 @@ type DeleteQuotaResponseObject interface {
 	VisitDeleteQuotaResponse(w http.ResponseWriter) error
 }
 
-type DeleteQuota204Response struct{}
+type DeleteQuota204Response struct {
+}
 
 func (response DeleteQuota204Response) VisitDeleteQuotaResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -5632,6 +5776,7 @@ type DeleteQuotadefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteQuotadefaultApplicationProblemPlusJSONResponse) VisitDeleteQuotaResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5653,6 +5798,7 @@ type GetQuotaResponseObject interface {
 type GetQuota200JSONResponse Quota
 
 func (response GetQuota200JSONResponse) VisitGetQuotaResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5669,6 +5815,7 @@ type GetQuotadefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetQuotadefaultApplicationProblemPlusJSONResponse) VisitGetQuotaResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5691,6 +5838,7 @@ type SetQuotaResponseObject interface {
 type SetQuota200JSONResponse Quota
 
 func (response SetQuota200JSONResponse) VisitSetQuotaResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5707,6 +5855,7 @@ type SetQuotadefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetQuotadefaultApplicationProblemPlusJSONResponse) VisitSetQuotaResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5728,6 +5877,7 @@ type ReconcileResponseObject interface {
 type Reconcile200JSONResponse ReconcileReport
 
 func (response Reconcile200JSONResponse) VisitReconcileResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5744,6 +5894,7 @@ type ReconciledefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ReconciledefaultApplicationProblemPlusJSONResponse) VisitReconcileResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5765,6 +5916,7 @@ type ListSitesResponseObject interface {
 type ListSites200JSONResponse SiteList
 
 func (response ListSites200JSONResponse) VisitListSitesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5781,6 +5933,7 @@ type ListSitesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListSitesdefaultApplicationProblemPlusJSONResponse) VisitListSitesResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5809,6 +5962,7 @@ type CreateSite201JSONResponse struct {
 }
 
 func (response CreateSite201JSONResponse) VisitCreateSiteResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5828,6 +5982,7 @@ type CreateSitedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateSitedefaultApplicationProblemPlusJSONResponse) VisitCreateSiteResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5847,7 +6002,8 @@ type DeleteSiteResponseObject interface {
 	VisitDeleteSiteResponse(w http.ResponseWriter) error
 }
 
-type DeleteSite204Response struct{}
+type DeleteSite204Response struct {
+}
 
 func (response DeleteSite204Response) VisitDeleteSiteResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -5860,6 +6016,7 @@ type DeleteSitedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteSitedefaultApplicationProblemPlusJSONResponse) VisitDeleteSiteResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5888,6 +6045,7 @@ type GetSite200JSONResponse struct {
 }
 
 func (response GetSite200JSONResponse) VisitGetSiteResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5907,6 +6065,7 @@ type GetSitedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSitedefaultApplicationProblemPlusJSONResponse) VisitGetSiteResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5937,6 +6096,7 @@ type UpdateSite200JSONResponse struct {
 }
 
 func (response UpdateSite200JSONResponse) VisitUpdateSiteResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5956,6 +6116,7 @@ type UpdateSitedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateSitedefaultApplicationProblemPlusJSONResponse) VisitUpdateSiteResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -5977,6 +6138,7 @@ type GetSiteNetworkResponseObject interface {
 type GetSiteNetwork200JSONResponse SiteNetwork
 
 func (response GetSiteNetwork200JSONResponse) VisitGetSiteNetworkResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -5993,6 +6155,7 @@ type GetSiteNetworkdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSiteNetworkdefaultApplicationProblemPlusJSONResponse) VisitGetSiteNetworkResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6014,6 +6177,7 @@ type ListTokensResponseObject interface {
 type ListTokens200JSONResponse TokenList
 
 func (response ListTokens200JSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6030,6 +6194,7 @@ type ListTokensdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTokensdefaultApplicationProblemPlusJSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6051,6 +6216,7 @@ type CreateTokenResponseObject interface {
 type CreateToken201JSONResponse CreatedToken
 
 func (response CreateToken201JSONResponse) VisitCreateTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6067,6 +6233,7 @@ type CreateTokendefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateTokendefaultApplicationProblemPlusJSONResponse) VisitCreateTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6085,7 +6252,8 @@ type DeleteTokenResponseObject interface {
 	VisitDeleteTokenResponse(w http.ResponseWriter) error
 }
 
-type DeleteToken204Response struct{}
+type DeleteToken204Response struct {
+}
 
 func (response DeleteToken204Response) VisitDeleteTokenResponse(w http.ResponseWriter) error {
 	w.WriteHeader(204)
@@ -6098,6 +6266,7 @@ type DeleteTokendefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteTokendefaultApplicationProblemPlusJSONResponse) VisitDeleteTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6119,6 +6288,7 @@ type ListUsersResponseObject interface {
 type ListUsers200JSONResponse UserList
 
 func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6135,6 +6305,7 @@ type ListUsersdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListUsersdefaultApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6156,6 +6327,7 @@ type CreateUserResponseObject interface {
 type CreateUser201JSONResponse User
 
 func (response CreateUser201JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6172,6 +6344,7 @@ type CreateUserdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateUserdefaultApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6193,6 +6366,7 @@ type GetUserResponseObject interface {
 type GetUser200JSONResponse User
 
 func (response GetUser200JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6209,6 +6383,7 @@ type GetUserdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetUserdefaultApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6219,7 +6394,8 @@ func (response GetUserdefaultApplicationProblemPlusJSONResponse) VisitGetUserRes
 	return err
 }
 
-type GetHealthRequestObject struct{}
+type GetHealthRequestObject struct {
+}
 
 type GetHealthResponseObject interface {
 	VisitGetHealthResponse(w http.ResponseWriter) error
@@ -6228,6 +6404,7 @@ type GetHealthResponseObject interface {
 type GetHealth200JSONResponse struct{ StatusJSONResponse }
 
 func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6238,7 +6415,8 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	return err
 }
 
-type GetMetricsRequestObject struct{}
+type GetMetricsRequestObject struct {
+}
 
 type GetMetricsResponseObject interface {
 	VisitGetMetricsResponse(w http.ResponseWriter) error
@@ -6247,6 +6425,7 @@ type GetMetricsResponseObject interface {
 type GetMetrics200TextResponse string
 
 func (response GetMetrics200TextResponse) VisitGetMetricsResponse(w http.ResponseWriter) error {
+
 	w.Header().Set("Content-Type", "text/plain")
 	w.WriteHeader(200)
 
@@ -6254,7 +6433,8 @@ func (response GetMetrics200TextResponse) VisitGetMetricsResponse(w http.Respons
 	return err
 }
 
-type GetReadinessRequestObject struct{}
+type GetReadinessRequestObject struct {
+}
 
 type GetReadinessResponseObject interface {
 	VisitGetReadinessResponse(w http.ResponseWriter) error
@@ -6263,6 +6443,7 @@ type GetReadinessResponseObject interface {
 type GetReadiness200JSONResponse struct{ StatusJSONResponse }
 
 func (response GetReadiness200JSONResponse) VisitGetReadinessResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -6279,6 +6460,7 @@ type GetReadinessdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetReadinessdefaultApplicationProblemPlusJSONResponse) VisitGetReadinessResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
@@ -6470,10 +6652,8 @@ type StrictServerInterface interface {
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
 }
 
-type (
-	StrictHandlerFunc    func(ctx *gin.Context, request any) (any, error)
-	StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
-)
+type StrictHandlerFunc func(ctx *gin.Context, request any) (any, error)
+type StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
 
 type StrictGinServerOptions struct {
 	// RequestErrorHandlerFunc is called when a request cannot be parsed or

@@ -1867,6 +1867,7 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 
 // The interface specification for the client above.
 type ClientInterface interface {
+
 	// ListAudit Read who did what from where, newest first
 	//
 	// Corresponds with GET /api/v1/audit (the `ListAudit` operationId).
@@ -3691,6 +3692,7 @@ func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request,
 		var rawQueryFragments []string
 
 		if params.Actor != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -3698,9 +3700,11 @@ func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Action != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "action", *params.Action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -3708,9 +3712,11 @@ func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Resource != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resource", *params.Resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -3718,9 +3724,11 @@ func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.ResourceID != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resourceId", *params.ResourceID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -3728,9 +3736,11 @@ func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Outcome != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "outcome", *params.Outcome, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -3738,9 +3748,11 @@ func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Since != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
 				return nil, err
 			} else {
@@ -3748,9 +3760,11 @@ func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Limit != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -3758,9 +3772,11 @@ func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Cursor != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -3768,6 +3784,7 @@ func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -3813,6 +3830,7 @@ func NewListClustersRequest(server string, params *ListClustersParams) (*http.Re
 		var rawQueryFragments []string
 
 		if params.Limit != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -3820,9 +3838,11 @@ func NewListClustersRequest(server string, params *ListClustersParams) (*http.Re
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Cursor != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -3830,6 +3850,7 @@ func NewListClustersRequest(server string, params *ListClustersParams) (*http.Re
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -3918,6 +3939,7 @@ func NewDeleteClusterRequest(server string, cluster ClusterRef, params *DeleteCl
 	}
 
 	if params != nil {
+
 		if params.IfMatch != nil {
 			var headerParam0 string
 
@@ -3928,6 +3950,7 @@ func NewDeleteClusterRequest(server string, cluster ClusterRef, params *DeleteCl
 
 			req.Header.Set("If-Match", headerParam0)
 		}
+
 	}
 
 	return req, nil
@@ -4012,6 +4035,7 @@ func NewUpdateClusterRequestWithBody(server string, cluster ClusterRef, params *
 	req.Header.Add("Content-Type", contentType)
 
 	if params != nil {
+
 		if params.IfMatch != nil {
 			var headerParam0 string
 
@@ -4022,6 +4046,7 @@ func NewUpdateClusterRequestWithBody(server string, cluster ClusterRef, params *
 
 			req.Header.Set("If-Match", headerParam0)
 		}
+
 	}
 
 	return req, nil
@@ -4090,6 +4115,7 @@ func NewListContainersRequest(server string, params *ListContainersParams) (*htt
 		var rawQueryFragments []string
 
 		if params.Site != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "site", *params.Site, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -4097,9 +4123,11 @@ func NewListContainersRequest(server string, params *ListContainersParams) (*htt
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Owner != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -4107,9 +4135,11 @@ func NewListContainersRequest(server string, params *ListContainersParams) (*htt
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Node != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "node", *params.Node, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -4117,9 +4147,11 @@ func NewListContainersRequest(server string, params *ListContainersParams) (*htt
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.State != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -4127,9 +4159,11 @@ func NewListContainersRequest(server string, params *ListContainersParams) (*htt
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Name != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -4137,9 +4171,11 @@ func NewListContainersRequest(server string, params *ListContainersParams) (*htt
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Limit != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -4147,9 +4183,11 @@ func NewListContainersRequest(server string, params *ListContainersParams) (*htt
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Cursor != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -4157,6 +4195,7 @@ func NewListContainersRequest(server string, params *ListContainersParams) (*htt
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -4211,6 +4250,7 @@ func NewCreateContainerRequestWithBody(server string, params *CreateContainerPar
 	req.Header.Add("Content-Type", contentType)
 
 	if params != nil {
+
 		if params.IdempotencyKey != nil {
 			var headerParam0 string
 
@@ -4221,6 +4261,7 @@ func NewCreateContainerRequestWithBody(server string, params *CreateContainerPar
 
 			req.Header.Set("Idempotency-Key", headerParam0)
 		}
+
 	}
 
 	return req, nil
@@ -4264,6 +4305,7 @@ func NewImportContainerRequestWithBody(server string, params *ImportContainerPar
 	req.Header.Add("Content-Type", contentType)
 
 	if params != nil {
+
 		if params.IdempotencyKey != nil {
 			var headerParam0 string
 
@@ -4274,6 +4316,7 @@ func NewImportContainerRequestWithBody(server string, params *ImportContainerPar
 
 			req.Header.Set("Idempotency-Key", headerParam0)
 		}
+
 	}
 
 	return req, nil
@@ -4315,6 +4358,7 @@ func NewDeleteContainerRequest(server string, container ContainerRef, params *De
 		var rawQueryFragments []string
 
 		if params.Forget != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "forget", *params.Forget, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -4322,9 +4366,11 @@ func NewDeleteContainerRequest(server string, container ContainerRef, params *De
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Site != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "site", *params.Site, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -4332,6 +4378,7 @@ func NewDeleteContainerRequest(server string, container ContainerRef, params *De
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -4346,6 +4393,7 @@ func NewDeleteContainerRequest(server string, container ContainerRef, params *De
 	}
 
 	if params != nil {
+
 		if params.IdempotencyKey != nil {
 			var headerParam0 string
 
@@ -4356,6 +4404,7 @@ func NewDeleteContainerRequest(server string, container ContainerRef, params *De
 
 			req.Header.Set("Idempotency-Key", headerParam0)
 		}
+
 	}
 
 	return req, nil
@@ -4397,6 +4446,7 @@ func NewGetContainerRequest(server string, container ContainerRef, params *GetCo
 		var rawQueryFragments []string
 
 		if params.Site != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "site", *params.Site, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -4404,6 +4454,7 @@ func NewGetContainerRequest(server string, container ContainerRef, params *GetCo
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -4467,6 +4518,7 @@ func NewUpdateContainerRequestWithBody(server string, container ContainerRef, pa
 		var rawQueryFragments []string
 
 		if params.Site != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "site", *params.Site, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -4474,6 +4526,7 @@ func NewUpdateContainerRequestWithBody(server string, container ContainerRef, pa
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -4565,6 +4618,7 @@ func NewPowerContainerRequestWithBody(server string, container ContainerRef, par
 		var rawQueryFragments []string
 
 		if params.Site != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "site", *params.Site, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -4572,6 +4626,7 @@ func NewPowerContainerRequestWithBody(server string, container ContainerRef, par
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -4588,6 +4643,7 @@ func NewPowerContainerRequestWithBody(server string, container ContainerRef, par
 	req.Header.Add("Content-Type", contentType)
 
 	if params != nil {
+
 		if params.IdempotencyKey != nil {
 			var headerParam0 string
 
@@ -4598,6 +4654,7 @@ func NewPowerContainerRequestWithBody(server string, container ContainerRef, par
 
 			req.Header.Set("Idempotency-Key", headerParam0)
 		}
+
 	}
 
 	return req, nil
@@ -4639,6 +4696,7 @@ func NewRetryContainerRequest(server string, container ContainerRef, params *Ret
 		var rawQueryFragments []string
 
 		if params.Site != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "site", *params.Site, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -4646,6 +4704,7 @@ func NewRetryContainerRequest(server string, container ContainerRef, params *Ret
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -4660,6 +4719,7 @@ func NewRetryContainerRequest(server string, container ContainerRef, params *Ret
 	}
 
 	if params != nil {
+
 		if params.IdempotencyKey != nil {
 			var headerParam0 string
 
@@ -4670,6 +4730,7 @@ func NewRetryContainerRequest(server string, container ContainerRef, params *Ret
 
 			req.Header.Set("Idempotency-Key", headerParam0)
 		}
+
 	}
 
 	return req, nil
@@ -4744,6 +4805,7 @@ func NewGetEdgeSnapshotRequest(server string, params *GetEdgeSnapshotParams) (*h
 		var rawQueryFragments []string
 
 		if params.Wait != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "wait", *params.Wait, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -4751,6 +4813,7 @@ func NewGetEdgeSnapshotRequest(server string, params *GetEdgeSnapshotParams) (*h
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -4765,6 +4828,7 @@ func NewGetEdgeSnapshotRequest(server string, params *GetEdgeSnapshotParams) (*h
 	}
 
 	if params != nil {
+
 		if params.IfNoneMatch != nil {
 			var headerParam0 string
 
@@ -4775,6 +4839,7 @@ func NewGetEdgeSnapshotRequest(server string, params *GetEdgeSnapshotParams) (*h
 
 			req.Header.Set("If-None-Match", headerParam0)
 		}
+
 	}
 
 	return req, nil
@@ -4809,6 +4874,7 @@ func NewListEdgesRequest(server string, params *ListEdgesParams) (*http.Request,
 		var rawQueryFragments []string
 
 		if params.Site != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "site", *params.Site, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -4816,9 +4882,11 @@ func NewListEdgesRequest(server string, params *ListEdgesParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Limit != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -4826,9 +4894,11 @@ func NewListEdgesRequest(server string, params *ListEdgesParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Cursor != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -4836,6 +4906,7 @@ func NewListEdgesRequest(server string, params *ListEdgesParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -5174,6 +5245,7 @@ func NewListNodesRequest(server string, params *ListNodesParams) (*http.Request,
 		var rawQueryFragments []string
 
 		if params.Site != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "site", *params.Site, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -5181,9 +5253,11 @@ func NewListNodesRequest(server string, params *ListNodesParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Cluster != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cluster", *params.Cluster, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -5191,9 +5265,11 @@ func NewListNodesRequest(server string, params *ListNodesParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Limit != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -5201,9 +5277,11 @@ func NewListNodesRequest(server string, params *ListNodesParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Cursor != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -5211,6 +5289,7 @@ func NewListNodesRequest(server string, params *ListNodesParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -5299,6 +5378,7 @@ func NewDeleteNodeRequest(server string, node NodeRef, params *DeleteNodeParams)
 	}
 
 	if params != nil {
+
 		if params.IfMatch != nil {
 			var headerParam0 string
 
@@ -5309,6 +5389,7 @@ func NewDeleteNodeRequest(server string, node NodeRef, params *DeleteNodeParams)
 
 			req.Header.Set("If-Match", headerParam0)
 		}
+
 	}
 
 	return req, nil
@@ -5393,6 +5474,7 @@ func NewUpdateNodeRequestWithBody(server string, node NodeRef, params *UpdateNod
 	req.Header.Add("Content-Type", contentType)
 
 	if params != nil {
+
 		if params.IfMatch != nil {
 			var headerParam0 string
 
@@ -5403,6 +5485,7 @@ func NewUpdateNodeRequestWithBody(server string, node NodeRef, params *UpdateNod
 
 			req.Header.Set("If-Match", headerParam0)
 		}
+
 	}
 
 	return req, nil
@@ -5532,6 +5615,7 @@ func NewListOperationsRequest(server string, params *ListOperationsParams) (*htt
 		var rawQueryFragments []string
 
 		if params.Container != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "container", *params.Container, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -5539,9 +5623,11 @@ func NewListOperationsRequest(server string, params *ListOperationsParams) (*htt
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.State != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -5549,9 +5635,11 @@ func NewListOperationsRequest(server string, params *ListOperationsParams) (*htt
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Kind != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -5559,9 +5647,11 @@ func NewListOperationsRequest(server string, params *ListOperationsParams) (*htt
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Open != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "open", *params.Open, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -5569,9 +5659,11 @@ func NewListOperationsRequest(server string, params *ListOperationsParams) (*htt
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Site != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "site", *params.Site, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -5579,9 +5671,11 @@ func NewListOperationsRequest(server string, params *ListOperationsParams) (*htt
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Limit != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -5589,9 +5683,11 @@ func NewListOperationsRequest(server string, params *ListOperationsParams) (*htt
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Cursor != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -5599,6 +5695,7 @@ func NewListOperationsRequest(server string, params *ListOperationsParams) (*htt
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -5719,6 +5816,7 @@ func NewListOperationEventsRequest(server string, operation OperationRef, params
 		var rawQueryFragments []string
 
 		if params.After != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
 				return nil, err
 			} else {
@@ -5726,6 +5824,7 @@ func NewListOperationEventsRequest(server string, operation OperationRef, params
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -5740,6 +5839,7 @@ func NewListOperationEventsRequest(server string, operation OperationRef, params
 	}
 
 	if params != nil {
+
 		if params.LastEventID != nil {
 			var headerParam0 string
 
@@ -5750,6 +5850,7 @@ func NewListOperationEventsRequest(server string, operation OperationRef, params
 
 			req.Header.Set("Last-Event-ID", headerParam0)
 		}
+
 	}
 
 	return req, nil
@@ -6000,6 +6101,7 @@ func NewListSitesRequest(server string, params *ListSitesParams) (*http.Request,
 		var rawQueryFragments []string
 
 		if params.Limit != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -6007,9 +6109,11 @@ func NewListSitesRequest(server string, params *ListSitesParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Cursor != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -6017,6 +6121,7 @@ func NewListSitesRequest(server string, params *ListSitesParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -6105,6 +6210,7 @@ func NewDeleteSiteRequest(server string, site SiteRef, params *DeleteSiteParams)
 	}
 
 	if params != nil {
+
 		if params.IfMatch != nil {
 			var headerParam0 string
 
@@ -6115,6 +6221,7 @@ func NewDeleteSiteRequest(server string, site SiteRef, params *DeleteSiteParams)
 
 			req.Header.Set("If-Match", headerParam0)
 		}
+
 	}
 
 	return req, nil
@@ -6199,6 +6306,7 @@ func NewUpdateSiteRequestWithBody(server string, site SiteRef, params *UpdateSit
 	req.Header.Add("Content-Type", contentType)
 
 	if params != nil {
+
 		if params.IfMatch != nil {
 			var headerParam0 string
 
@@ -6209,6 +6317,7 @@ func NewUpdateSiteRequestWithBody(server string, site SiteRef, params *UpdateSit
 
 			req.Header.Set("If-Match", headerParam0)
 		}
+
 	}
 
 	return req, nil
@@ -6277,6 +6386,7 @@ func NewListTokensRequest(server string, params *ListTokensParams) (*http.Reques
 		var rawQueryFragments []string
 
 		if params.Owner != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -6284,9 +6394,11 @@ func NewListTokensRequest(server string, params *ListTokensParams) (*http.Reques
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Limit != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -6294,9 +6406,11 @@ func NewListTokensRequest(server string, params *ListTokensParams) (*http.Reques
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Cursor != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -6304,6 +6418,7 @@ func NewListTokensRequest(server string, params *ListTokensParams) (*http.Reques
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -6423,6 +6538,7 @@ func NewListUsersRequest(server string, params *ListUsersParams) (*http.Request,
 		var rawQueryFragments []string
 
 		if params.Limit != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -6430,9 +6546,11 @@ func NewListUsersRequest(server string, params *ListUsersParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if params.Cursor != nil {
+
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
@@ -6440,6 +6558,7 @@ func NewListUsersRequest(server string, params *ListUsersParams) (*http.Request,
 					rawQueryFragments = append(rawQueryFragments, qp)
 				}
 			}
+
 		}
 
 		if encoded := queryValues.Encode(); encoded != "" {
@@ -6654,6 +6773,7 @@ func WithBaseURL(baseURL string) ClientOption {
 
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
+
 	// ListAuditWithResponse Read who did what from where, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -12516,6 +12636,7 @@ func ParseGetSpecificationResponse(rsp *http.Response) (*GetSpecificationRespons
 			return nil, err
 		}
 		response.YAML200 = &dest
+
 	}
 
 	return response, nil
@@ -13323,6 +13444,7 @@ func ParseGetHealthResponse(rsp *http.Response) (*GetHealthResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
 	}
 
 	return response, nil
