@@ -28,6 +28,7 @@ func (r *Records) candidates(ctx context.Context, c domain.Container, exclude []
 	if err != nil {
 		return nil, err
 	}
+	slices.SortFunc(nodes, func(a, b domain.Node) int { return strings.Compare(a.Name, b.Name) }) // so that reasons read the same each time
 	withImage, err := r.nodesWithImage(ctx, c)
 	if err != nil {
 		return nil, err

@@ -76,8 +76,14 @@ func (p *Proxmox) change(ctx context.Context, t target, call func(context.Contex
 	return p.guard(ctx, t, call(ctx))
 }
 
-// guard counts an unreachable node for its breaker.
+// guard keeps the node's breaker: an unreachable node counts, an answer ends the count.
 func (p *Proxmox) guard(ctx context.Context, t target, err error) error {
+	if err == nil {
+		if berr := p.Store.BreakerReset(ctx, t.node.ID); berr != nil {
+			p.Logger.WarnContext(ctx, "breaker not reset", "node", t.node.Name, "error", berr)
+		}
+		return nil
+	}
 	if proxmox.TripsBreaker(err) {
 		if berr := p.Store.BreakerFail(ctx, t.node.ID, proxmox.BreakerFailures, proxmox.BreakerPause); berr != nil {
 			p.Logger.WarnContext(ctx, "breaker not counted", "node", t.node.Name, "error", berr)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -48,7 +49,7 @@ type pass struct {
 func (r *Reconciler) Reconcile(ctx context.Context, in domain.ReconcileInput) (domain.ReconcileReport, error) {
 	p := &pass{Reconciler: r, ReconcileReport: domain.ReconcileReport{DryRun: in.DryRun, Repairs: []domain.Repair{}}}
 	var failed []error
-	for _, step := range []func(context.Context) error{p.operations, p.releases, p.networks, p.clusters} {
+	for _, step := range []func(context.Context) error{p.operations, p.releases, p.networks, p.clusters, p.prune} {
 		activity.RecordHeartbeat(ctx)
 		if err := step(ctx); err != nil { // the other steps may well work
 			failed = append(failed, err)
@@ -91,6 +92,8 @@ func (p *pass) operations(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// The oldest first: a delete that waits must not overtake the operation it waits for.
+	slices.SortFunc(open, func(a, b domain.Operation) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	for _, op := range open {
 		if p.Now().Sub(op.CreatedAt) < grace {
 			continue
@@ -155,6 +158,15 @@ func (p *pass) releases(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// prune drops rows that have served their time.
+func (p *pass) prune(ctx context.Context) error {
+	if p.DryRun {
+		return nil
+	}
+	_, err := p.Store.PruneIdempotency(ctx)
+	return err
 }
 
 // networks publishes revisions that were never published, because Temporal was away when they were made.

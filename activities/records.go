@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -54,9 +55,27 @@ func (r *Records) Begin(ctx context.Context, in domain.OperationInput) (domain.B
 			return err
 		}
 		begun.SiteID, begun.Revision, begun.Placed = c.SiteID, site.Desired, c.Placement.VMID != 0
-		return nil
+		if in.Kind == domain.OpDelete {
+			begun.Quarantined, err = quarantined(ctx, tx, c.ID)
+		}
+		return err
 	})
 	return begun, err
+}
+
+// quarantined says what of a container was left behind on nodes, in words.
+func quarantined(ctx context.Context, tx *store.Store, containerID string) (string, error) {
+	placements, err := tx.Placements(ctx, store.PlacementFilter{})
+	if err != nil {
+		return "", err
+	}
+	var left []string
+	for _, p := range placements {
+		if p.ContainerID == containerID && p.State == store.Quarantined {
+			left = append(left, fmt.Sprintf("CT %d on node %s", p.VMID, p.Node))
+		}
+	}
+	return strings.Join(left, ", "), nil
 }
 
 // Release gives address, MAC and name of the container back, or quarantines them. They are free for others only once

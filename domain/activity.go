@@ -89,6 +89,8 @@ type Begun struct {
 	Params    OperationParams `json:"params"`
 	Placed    bool            `json:"placed"`    // the container has a node and VMID
 	Cancelled bool            `json:"cancelled"` // asked to cancel before it began
+	// Quarantined says what an earlier operation of the container left behind on a node; empty when nothing.
+	Quarantined string `json:"quarantined,omitempty"`
 }
 
 // PlaceInput asks for a node and VMID.

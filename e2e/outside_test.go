@@ -37,7 +37,7 @@ func (p *platform) proxmox(method, path, form string, into any) error {
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
-		return fmt.Errorf("%s %s: %s: %w", method, path, res.Status, err)
+		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	if res.StatusCode >= http.StatusBadRequest {
 		return fmt.Errorf("%s %s: %s %s", method, path, res.Status, body)

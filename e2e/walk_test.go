@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -79,8 +80,8 @@ func (p *platform) debian() {
 		}
 		defer conn.Close()
 		hello := make([]byte, 7)
-		if _, err := conn.Read(hello); err != nil {
-			return fmt.Errorf("port 22 says nothing: %w", err)
+		if _, err := io.ReadFull(conn, hello); err != nil {
+			return err
 		}
 		if string(hello) != "SSH-2.0" {
 			return fmt.Errorf("port 22 says %q", hello)

@@ -38,6 +38,10 @@ func Delete(ctx workflow.Context, in domain.OperationInput) error {
 		return err
 	}
 	message := "Deleted; nothing is left."
+	if d.begun.Quarantined != "" {
+		message = "Deleted, but what an earlier operation could not remove may still be there: " + d.begun.Quarantined +
+			". VMID and address stay quarantined until an administrator has looked."
+	}
 	if d.leftover != "" {
 		message = "Forgotten. " + d.leftover + " VMID and address stay quarantined."
 	}

@@ -72,7 +72,7 @@ func TestObserve(t *testing.T) {
 	t.Run("survives its worker", func(t *testing.T) {
 		s := newScript().failing(domain.ActivityObserve, domain.Errorf(domain.Unavailable, "lost"), nil)
 		r := execute(t, s, domain.WorkflowObserve, in)
-		_ = r.continued(t) // with which input is told above
+		_ = r.continued(t) // it fails the test when the run does not go on
 		if n := s.count(domain.ActivityObserve); n != 2 {
 			t.Errorf("looked %d times, want a second try", n)
 		}
