@@ -130,20 +130,9 @@ func lastAddr(p netip.Prefix) netip.Addr {
 // Allocatable calls yield for each address that a container of the site may hold, lowest first, until yield returns
 // false. The gateway and the dynamic sub-range are left out; what nodes and edges hold is for the caller to leave out.
 func (s *Site) Allocatable(yield func(netip.Addr) bool) {
-	first, err1 := netip.ParseAddr(s.RangeFirst)
-	last, err2 := netip.ParseAddr(s.RangeLast)
-	if err1 != nil || err2 != nil {
-		return
-	}
-	gateway, _ := netip.ParseAddr(s.Gateway)
-	df, _ := netip.ParseAddr(s.DynamicFirst)
-	dl, _ := netip.ParseAddr(s.DynamicLast)
-	for a := first; a.IsValid() && !last.Less(a); a = a.Next() {
-		dynamic := df.IsValid() && !a.Less(df) && !dl.Less(a)
-		if a == gateway || dynamic {
-			continue
-		}
-		if !yield(a) {
+	p := s.pool()
+	for a := p.first; a.IsValid() && !p.last.Less(a); a = a.Next() {
+		if p.holds(a) && !yield(a) {
 			return
 		}
 	}
@@ -152,15 +141,33 @@ func (s *Site) Allocatable(yield func(netip.Addr) bool) {
 // Contains reports whether addr belongs to the addresses that containers of the site may hold.
 func (s *Site) Contains(addr string) bool {
 	a, err := netip.ParseAddr(addr)
-	if err != nil {
+	return err == nil && s.pool().holds(a)
+}
+
+// pool is a site's range, parsed; the zero value holds nothing.
+type pool struct{ first, last, gateway, dynamicFirst, dynamicLast netip.Addr }
+
+func (s *Site) pool() pool {
+	var p pool
+	var err1, err2 error
+	p.first, err1 = netip.ParseAddr(s.RangeFirst)
+	p.last, err2 = netip.ParseAddr(s.RangeLast)
+	if err1 != nil || err2 != nil {
+		return pool{}
+	}
+	// What is not given stays the zero Addr, which equals no address.
+	p.gateway, _ = netip.ParseAddr(s.Gateway)
+	p.dynamicFirst, _ = netip.ParseAddr(s.DynamicFirst)
+	p.dynamicLast, _ = netip.ParseAddr(s.DynamicLast)
+	return p
+}
+
+func (p pool) holds(a netip.Addr) bool {
+	if !p.first.IsValid() || a.Less(p.first) || p.last.Less(a) || a == p.gateway {
 		return false
 	}
-	found := false
-	s.Allocatable(func(b netip.Addr) bool {
-		found = a == b
-		return !found && !a.Less(b)
-	})
-	return found
+	dynamic := p.dynamicFirst.IsValid() && !a.Less(p.dynamicFirst) && !p.dynamicLast.Less(a)
+	return !dynamic
 }
 
 // SameMAC reports whether two MAC addresses are the same, however they are written.

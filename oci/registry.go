@@ -2,10 +2,11 @@
 package oci
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net/http"
+	"slices"
 	"sort"
 
 	"github.com/google/go-containerregistry/pkg/name" // the reference implementation of the registry protocol in Go
@@ -39,11 +40,35 @@ func (r Registry) Image(ctx context.Context, i domain.Image) (v1.Image, error) {
 	if r.Transport != nil {
 		options = append(options, remote.WithTransport(r.Transport))
 	}
-	img, err := remote.Image(ref, options...)
+	found, err := remote.Get(ref, options...)
+	if err != nil {
+		return nil, registryError(i, err)
+	}
+	if err := r.offered(i, found); err != nil {
+		return nil, err
+	}
+	img, err := found.Image()
 	if err != nil {
 		return nil, registryError(i, err)
 	}
 	return img, nil
+}
+
+// offered refuses for good an index without an image for the platform, which the library tells like a broken answer.
+func (r Registry) offered(i domain.Image, found *remote.Descriptor) error {
+	if !found.MediaType.IsIndex() {
+		return nil
+	}
+	index, err := v1.ParseIndexManifest(bytes.NewReader(found.Manifest))
+	if err != nil {
+		return registryError(i, err)
+	}
+	if !slices.ContainsFunc(index.Manifests, func(d v1.Descriptor) bool {
+		return d.Platform == nil || d.Platform.Satisfies(r.platform())
+	}) {
+		return domain.Errorf(domain.Permanent, "image %s is not made for %s", i, r.platform())
+	}
+	return nil
 }
 
 // Inspect tells what a registry knows about an image.
@@ -95,7 +120,6 @@ func registryError(i domain.Image, err error) error {
 		if refused.StatusCode < http.StatusInternalServerError {
 			return domain.Errorf(domain.Permanent, "the registry refuses image %s: %w", i, err)
 		}
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.DeadlineExceeded):
 	}
 	return domain.Errorf(domain.Unavailable, "the registry of image %s does not answer as it should: %w", i, err)
 }
