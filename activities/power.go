@@ -96,7 +96,7 @@ func (p *Proxmox) Verify(ctx context.Context, in domain.OperationInput) (struct{
 		seen = held
 		return held == t.Address, nil
 	})
-	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) && !errors.Is(ctx.Err(), context.Canceled) {
 		err = domain.Errorf(domain.Permanent, "The guest did not get its address %s: %s.", t.Address, whatItHolds(seen))
 	}
 	if err != nil {

@@ -17,8 +17,11 @@ import (
 type Records struct {
 	Store     *store.Store
 	Deadlines domain.Deadlines
-	Now       func() time.Time
-	Logger    *slog.Logger
+	// Debounce is how long Publish gathers the changes of a site that come together: 50 containers requested at once cost
+	// a few revisions instead of 50. It can be short because adding a container needs no reload, see the edge.
+	Debounce time.Duration
+	Now      func() time.Time
+	Logger   *slog.Logger
 }
 
 func (r *Records) journal() journal { return journal{r.Store, r.Logger} }
@@ -198,8 +201,15 @@ func (r *Records) NextInLine(ctx context.Context, in domain.OperationInput) (dom
 	return domain.Next{OperationID: waiting[0].ID, Actor: waiting[0].Actor}, nil
 }
 
-// Publish lets the edges of a site see the newest revision of its network.
+// Publish lets the edges of a site see the newest revision of its network, after it gathered what comes together.
 func (r *Records) Publish(ctx context.Context, in domain.NetworkInput) (struct{}, error) {
+	gathered := time.NewTimer(r.Debounce)
+	defer gathered.Stop()
+	select {
+	case <-ctx.Done():
+		return struct{}{}, ctx.Err()
+	case <-gathered.C:
+	}
 	_, err := r.Store.PublishSite(ctx, in.SiteID)
 	if domain.Is(err, domain.NotFound) {
 		err = nil // the site was deleted meanwhile

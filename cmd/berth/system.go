@@ -92,11 +92,14 @@ func (s *system) observer() *activities.Observer {
 // guestPoll is how often a guest is asked for its address while it boots, and SQL for the edges' progress.
 const guestPoll = 100 * time.Millisecond
 
+// debounce is how long the changes of a site's network are gathered before the edges see them.
+const debounce = 50 * time.Millisecond
+
 // activities returns everything that a worker runs.
 func (s *system) activities() activities.Set {
 	return activities.Set{
 		Records: &activities.Records{
-			Store: s.store, Deadlines: domain.DefaultDeadlines().Scale(s.cfg.DeadlineScale), Now: time.Now, Logger: s.logger,
+			Store: s.store, Deadlines: domain.DefaultDeadlines().Scale(s.cfg.DeadlineScale), Debounce: debounce, Now: time.Now, Logger: s.logger,
 		},
 		Network:    &activities.Network{Store: s.store, Changed: s.flows.NetworkChanged, Poll: guestPoll, Logger: s.logger},
 		Proxmox:    &activities.Proxmox{Store: s.store, Clients: s.clients, Images: s.images, Poll: guestPoll, Now: time.Now, Logger: s.logger},
