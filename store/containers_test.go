@@ -167,6 +167,7 @@ func testSnapshot(t *testing.T, e *env) {
 		SiteID: s.ID, Site: "demo", Revision: revision, Domain: "demo.internal", CIDR: s.CIDR, Gateway: s.Gateway,
 		RangeFirst: s.RangeFirst, RangeLast: s.RangeLast, Forwarders: s.Forwarders, LeaseSeconds: 12 * 3600,
 		Hosts: []domain.Host{{ID: web.ID, Hostname: "web01", MAC: web.MAC, Address: "198.18.0.2"}},
+		Edges: []string{"198.18.0.3"},
 		Names: []domain.HostName{{Name: "edge1", Address: "198.18.0.3"}, {Name: "pve1", Address: "198.18.0.5"}},
 	}
 	if d := cmp.Diff(want, snap); d != "" {
