@@ -30,7 +30,9 @@ func TestSpecValidate(t *testing.T) {
 		{"the most", func(s *domain.Spec) {
 			s.Cores, s.MemoryMiB, s.SwapMiB, s.DiskGiB = domain.MaxCores, domain.MaxMemoryMiB, domain.MaxMemoryMiB, domain.MaxDiskGiB
 		}, nil},
-		{"too little", func(s *domain.Spec) { s.Cores, s.MemoryMiB, s.SwapMiB, s.DiskGiB = -1, domain.MinMemoryMiB-1, -1, -1 }, []string{"cores", "diskGiB", "memoryMiB", "swapMiB"}},
+		{"too little", func(s *domain.Spec) {
+			s.Cores, s.MemoryMiB, s.SwapMiB, s.DiskGiB = -1, domain.MinMemoryMiB-1, -1, -1
+		}, []string{"cores", "diskGiB", "memoryMiB", "swapMiB"}},
 		{"too much", func(s *domain.Spec) {
 			s.Cores, s.MemoryMiB, s.SwapMiB, s.DiskGiB = domain.MaxCores+1, domain.MaxMemoryMiB+1, domain.MaxMemoryMiB+1, domain.MaxDiskGiB+1
 		}, []string{"cores", "diskGiB", "memoryMiB", "swapMiB"}},

@@ -54,7 +54,9 @@ func TestSiteValidate(t *testing.T) {
 		{"dynamic range elsewhere", func(s *domain.Site) {
 			s.DynamicFirst, s.DynamicLast = "10.21.0.1", "10.21.0.9"
 		}, []string{"dynamicFirst", "dynamicLast"}},
-		{"nameservers", func(s *domain.Site) { s.Nameservers = []string{"10.20.0.2", "dns", "fd00::1"} }, []string{"nameservers[1]", "nameservers[2]"}},
+		{"nameservers", func(s *domain.Site) {
+			s.Nameservers = []string{"10.20.0.2", "dns", "fd00::1"}
+		}, []string{"nameservers[1]", "nameservers[2]"}},
 		{"forwarders", func(s *domain.Site) {
 			s.Forwarders = []string{"9.9.9.9#53", "9.9.9.9#0", "9.9.9.9#65536", "9.9.9.9#53x", "9.9.9.9#", "dns.example#53"}
 		}, []string{"forwarders[1]", "forwarders[2]", "forwarders[3]", "forwarders[4]", "forwarders[5]"}},
