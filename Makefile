@@ -62,8 +62,12 @@ e2e-full: packages-test build ## Run the whole fault matrix and write docs/relia
 	BERTH_E2E=full go test -tags e2e -count=1 -timeout $(E2E_FULL_TIMEOUT) ./e2e/...
 
 .PHONY: bench
-bench: packages-test build ## Measure overhead, throughput, latencies and memory of the roles
+bench: packages-test build ## Measure overhead, throughput, latencies and memory of the roles (BENCH_BASE, BENCH_COUNT)
 	go test -tags e2e -count=1 -v -timeout 60m ./bench/...
+
+.PHONY: bench-docs
+bench-docs: go-version ## Write the results of make bench into docs/performance.md
+	go run ./bench/benchdocs
 
 ##@ Check
 
