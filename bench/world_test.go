@@ -49,7 +49,7 @@ func start(t *testing.T, binary, guests string) *world {
 	t.Helper()
 	w := &world{t: t, binary: binary, listen: freePort(t), temporal: freePort(t)}
 	// Unprivileged guests pass through the folder, which t.TempDir would not let them.
-	data, err := os.MkdirTemp("", "berth-bench-")
+	data, err := os.MkdirTemp("", "berth-bench-") //nolint:usetesting // see above
 	w.must(err)
 	w.must(os.Chmod(data, 0o755)) //nolint:gosec // see above
 	w.data = data
