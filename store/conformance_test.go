@@ -51,6 +51,7 @@ var suite = []struct {
 	{"Binary", testBinary},
 	{"ChangesInOrder", testChangesInOrder},
 	{"Watcher", testWatcher},
+	{"WatcherTold", testWatcherTold},
 	{"RotateKeys", testRotateKeys},
 }
 

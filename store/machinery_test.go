@@ -210,6 +210,29 @@ func testChangesInOrder(t *testing.T, e *env) {
 	same(t, "changes pruned", n, first+writers*each)
 }
 
+// testWatcherTold has a watcher that reads by itself once an hour: what it sees in time it was told by this process.
+func testWatcherTold(t *testing.T, e *env) {
+	site := e.site(t, "demo")
+	w, err := store.NewWatcher(e.ctx, e.Store)
+	must(t, err)
+	w.Interval = time.Hour
+	ctx, cancel := context.WithCancel(e.ctx)
+	stopped := make(chan error, 1)
+	changes := w.Subscribe(ctx, func(c domain.Change) bool { return c.Topic == domain.TopicContainer })
+	go func() { stopped <- w.Run(ctx) }()
+	for _, id := range []string{"first", "second"} {
+		must(t, e.CreateContainer(e.ctx, &domain.Container{ID: id, Name: id, SiteID: site.ID}))
+		select {
+		case c := <-changes:
+			same(t, "changed", c.ID, id)
+		case <-e.ctx.Done():
+			t.Fatalf("the watcher was not told of container %s", id)
+		}
+	}
+	cancel()
+	must(t, <-stopped)
+}
+
 func testWatcher(t *testing.T, e *env) {
 	site := e.site(t, "demo")
 	w, err := store.NewWatcher(e.ctx, e.second(t))

@@ -34,6 +34,7 @@ type Store struct {
 	log     *slog.Logger
 	now     func() time.Time
 	turn    chan struct{} // SQLite: writers of this process take turns here, which is fair, unlike SQLite's own lock
+	news    chan struct{} // tells the Watcher of this process that a transaction of it changed something
 	tx      *unit         // set within a transaction
 }
 
@@ -61,7 +62,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Ring == nil {
 		return nil, domain.Errorf(domain.Invalid, "the store needs a key ring")
 	}
-	s := &Store{dialect: dialect, path: path, ring: c.Ring, log: c.Logger, now: c.Now, turn: make(chan struct{}, 1)}
+	s := &Store{dialect: dialect, path: path, ring: c.Ring, log: c.Logger, now: c.Now, turn: make(chan struct{}, 1), news: make(chan struct{}, 1)}
 	// The first connection to a SQLite file switches it to WAL, which fails while another process does the same.
 	unlock, err := s.lockFile(ctx)
 	if err != nil {

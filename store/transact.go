@@ -83,6 +83,12 @@ func (s *Store) attempt(ctx context.Context, readOnly bool, fn func(tx *Store) e
 		return s.fault(err, "commit")
 	}
 	committed = true
+	if len(tx.tx.changes) > 0 {
+		select {
+		case s.news <- struct{}{}:
+		default: // it is about to look anyway
+		}
+	}
 	return nil
 }
 

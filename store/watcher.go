@@ -16,9 +16,13 @@ const (
 	pruneInterval = 5 * time.Minute
 )
 
-// Watcher tells subscribers what changed in the database, whichever process changed it. One per process is enough.
+// restInterval lies between two reads at least: what comes in a burst is read together.
+const restInterval = 10 * time.Millisecond
+
+// Watcher tells subscribers what changed in the database, whichever process changed it: at once when it was this one. One per
+// process is enough, and a second one would get the news later.
 type Watcher struct {
-	Interval time.Duration // between reads; WatchInterval unless changed before Run
+	Interval time.Duration // between reads without news; WatchInterval unless changed before Run
 
 	store *Store
 	last  int64
@@ -55,7 +59,23 @@ func (w *Watcher) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-w.store.news:
+			if !rest(ctx, min(restInterval, w.Interval)) {
+				return nil
+			}
 		}
+	}
+}
+
+// rest waits for d and tells whether ctx goes on.
+func rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 
