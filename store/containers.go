@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"berth/domain"
 
@@ -131,9 +133,11 @@ func (s *Store) ContainerByName(ctx context.Context, siteID, name string) (domai
 		q = q.Where("containers.site_id = ?", siteID)
 	}
 	var views []containerView
-	if err := q.Order("containers.id DESC").Limit(MaxLimit).Find(&views).Error; err != nil {
+	// Sorted here: asked for an order, SQLite walks all containers of the site by ID instead of using the index on names.
+	if err := q.Find(&views).Error; err != nil {
 		return domain.Container{}, s.fault(err, "container "+name)
 	}
+	slices.SortFunc(views, func(a, b containerView) int { return strings.Compare(b.Row.ID, a.Row.ID) })
 	best := map[string]containerView{} // by site: the holder of the name, else the newest
 	var sites []string
 	for _, v := range views {
