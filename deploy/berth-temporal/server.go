@@ -24,6 +24,9 @@ const (
 	clusterName = "active" // the name every Temporal development server uses
 	// How often each service reads the namespaces again; the default of 2 s would be most of a first start.
 	namespaceRefresh = 500 * time.Millisecond
+	// How often a second the history service may look for work in each of its queues. What comes within the 5 ms between is
+	// read together, which spares the processor under load.
+	queueReads = 200
 )
 
 // newServer describes a whole cluster in one process: the frontend on the address asked for, the three inner services
@@ -121,6 +124,10 @@ func tuning() dynamicconfig.StaticClient {
 		dynamicconfig.NamespaceCacheRefreshInterval.Key():       namespaceRefresh,
 		// The default of 10 list calls a second starves a UI and a worker that share one namespace.
 		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 100,
+		// A shard reads its queues 20 times a second at most. With one shard instead of hundreds that is what a single
+		// workflow on its way uses up; every further step then waits 40 ms for its turn.
+		dynamicconfig.TransferProcessorMaxPollRPS.Key(): queueReads,
+		dynamicconfig.TimerProcessorMaxPollRPS.Key():    queueReads,
 		// A fleet's cache of 128,000 histories would outgrow a small machine long before it helps.
 		dynamicconfig.HistoryCacheHostLevelMaxSize.Key(): 8192,
 	}
