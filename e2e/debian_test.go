@@ -29,7 +29,7 @@ func walkDebian(t *testing.T, p *harness.Platform) {
 	clean(t, p)
 	p.BerthJSON(nil, "container", "delete", "deb02", "--yes", "--wait")
 	clean(t, p)
-	gone(t, p, "deb02", c.Address)
+	forgotten(t, p, "deb02", c.Address)
 }
 
 // speaksSSH waits until sshd answers, which systemd starts.

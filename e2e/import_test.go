@@ -79,5 +79,5 @@ func walkImport(t *testing.T, p *harness.Platform) {
 	shows(t, c, "hello")
 	p.BerthJSON(nil, "container", "delete", "byhand", "--yes", "--wait")
 	clean(t, p)
-	gone(t, p, "byhand", own)
+	forgotten(t, p, "byhand", own)
 }

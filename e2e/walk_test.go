@@ -84,7 +84,7 @@ func walkTiny(t *testing.T, p *harness.Platform) {
 	reconfigure(t, p, "web01")
 	p.BerthJSON(nil, "container", "delete", "web02", "--yes", "--wait")
 	clean(t, p)
-	gone(t, p, "web02", c.Address)
+	forgotten(t, p, "web02", c.Address)
 }
 
 // power goes through all power actions and ends with a container that runs.
@@ -124,7 +124,7 @@ func reconfigure(t *testing.T, p *harness.Platform, name string) {
 		t.Errorf("the disk did not grow to 6G: %s", rootfs)
 	}
 	clean(t, p)
-	gone(t, p, name, "")
+	forgotten(t, p, name, "")
 }
 
 func ctConfig(t *testing.T, p *harness.Platform, c checker.Container) map[string]any {
@@ -137,8 +137,8 @@ func ctConfig(t *testing.T, p *harness.Platform, c checker.Container) map[string
 	return config
 }
 
-// gone demands that neither name nor address is known to dnsmasq.
-func gone(t *testing.T, p *harness.Platform, name, address string) {
+// forgotten demands that neither name nor address is known to dnsmasq.
+func forgotten(t *testing.T, p *harness.Platform, name, address string) {
 	t.Helper()
 	for _, e := range p.World.Edges {
 		if found, err := e.Address(t.Context(), name+"."+harness.Domain); err != nil || len(found) > 0 {
