@@ -51,7 +51,7 @@ func (p *Platform) Restart(name string) {
 	case "temporal":
 		p.runWith(name, nil, p.binary("berth-temporal"), "--listen", p.Temporal, "--ui", strings.TrimPrefix(p.UI, "http://"),
 			"--data", filepath.Join(p.Data, "temporal"), "--search-attributes", "BerthSite,BerthNode,BerthOwner,BerthContainer,BerthOperation")
-		p.awaitListening(p.Temporal)
+		p.awaitTemporal()
 	case "lab":
 		p.run(name, "lab")
 		p.awaitListening(strings.TrimPrefix(p.LabURL, "https://"))
@@ -60,6 +60,19 @@ func (p *Platform) Restart(name string) {
 	default:
 		p.run(name, name)
 	}
+}
+
+// awaitTemporal waits for the line in which the server says that workflows can be started.
+func (p *Platform) awaitTemporal() {
+	p.t.Helper()
+	process := p.Process("temporal")
+	Await(p.t, time.Minute, "Temporal is ready", func(context.Context) error {
+		said, err := os.ReadFile(process.Log)
+		if err == nil && !strings.Contains(string(said), `"pid":`+strconv.Itoa(process.pid)+"}") {
+			err = errors.New("it has not said so")
+		}
+		return err
+	})
 }
 
 func (p *Platform) awaitListening(address string) {
