@@ -14,6 +14,8 @@ import (
 // fault is one thing that goes wrong while an operation is in a step.
 type fault struct {
 	name string
+	// only tells to which steps it can happen; nil means to all.
+	only func(step) bool
 	// before sets things up before the request; nil holds the operation in the step until strike is done.
 	before func(*cell)
 	// strike happens while the operation is in the step; nil when before does it all.
@@ -49,6 +51,21 @@ var faults = []fault{ //nolint:gochecknoglobals // data
 			}
 			c.request() // as a client does whose connection broke
 		},
+	},
+	{
+		name:   "connection lost before",
+		only:   func(s step) bool { return s.call != "" },
+		before: callFault(harness.Fault{Effect: "drop-before", Count: 1}),
+	},
+	{
+		name:   "task warns",
+		only:   func(s step) bool { return s.task },
+		before: callFault(harness.Fault{Effect: "task-warn", Text: "odd but fine", Count: 1}),
+	},
+	{
+		name:   "task killed",
+		only:   func(s step) bool { return s.task && s.call != "oci.pull" },
+		before: callFault(harness.Fault{Effect: "task-kill", Count: 1}),
 	},
 	{
 		name: "hang",

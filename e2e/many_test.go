@@ -29,23 +29,7 @@ func TestFifty(t *testing.T) {
 	p := harness.Start(t, harness.Options{})
 	p.Apart()
 	before := reloads(t, p)
-	operations := make([]string, many)
-	var asked errgroup.Group
-	for i := range many {
-		asked.Go(func() error {
-			memory, disk := 32, 1
-			answer, err := p.Client.CreateContainerWithResponse(t.Context(), &client.CreateContainerParams{}, client.ContainerCreate{
-				Name: client.Name(fmt.Sprintf("many%02d", i)), Image: p.Image("tiny:1"), MemoryMiB: &memory, DiskGiB: &disk,
-			})
-			if err == nil {
-				operations[i] = answer.JSON202.Operation.ID
-			}
-			return err
-		})
-	}
-	if err := asked.Wait(); err != nil {
-		t.Fatal(err)
-	}
+	operations := ask(t, p, many)
 	began := time.Now()
 	awaitReady(t, p, many/5)
 	p.Restart("worker")
@@ -62,6 +46,59 @@ func TestFifty(t *testing.T) {
 	}
 	deleteAll(t, p)
 	clean(t, p)
+}
+
+// TestKilledAltogether kills everything at once, the lab and its nodes included, while containers are being made. A guest
+// whose node dies while it boots may be one too many to save; then it is undone.
+func TestKilledAltogether(t *testing.T) {
+	p := harness.Start(t, harness.Options{DeadlineScale: 0.2})
+	operations := ask(t, p, 10)
+	awaitReady(t, p, 1)
+	p.RestartAll()
+	for _, id := range operations {
+		harness.Await(t, 5*time.Minute, "the operation ends", func(ctx context.Context) error {
+			answer, err := p.Client.GetOperationWithResponse(ctx, id)
+			if err == nil && answer.JSON200.State.Open() {
+				err = fmt.Errorf("%s is %s", answer.JSON200.Name, answer.JSON200.State)
+			}
+			return err
+		})
+	}
+	clean(t, p)
+	all, err := list(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range all {
+		if c.State != client.ContainerStateReady && c.State != client.ContainerStateFailed {
+			t.Errorf("%s is %s, neither ready nor undone: %s", c.Name, c.State, *c.Message)
+		}
+	}
+	deleteAll(t, p)
+	clean(t, p)
+}
+
+// ask requests n containers together and returns the operations that make them.
+func ask(t *testing.T, p *harness.Platform, n int) []string {
+	t.Helper()
+	operations := make([]string, n)
+	var asked errgroup.Group
+	for i := range n {
+		asked.Go(func() error {
+			memory, disk := 32, 1
+			answer, err := p.Client.CreateContainerWithResponse(t.Context(), &client.CreateContainerParams{}, client.ContainerCreate{
+				Name: client.Name(fmt.Sprintf("many%02d", i)), Image: p.Image("tiny:1"), MemoryMiB: &memory, DiskGiB: &disk,
+			})
+			if err == nil {
+				operations[i] = answer.JSON202.Operation.ID
+			}
+			return err
+		})
+	}
+	if err := asked.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return operations
 }
 
 // awaitReady waits until so many containers are ready, and fails at once when one cannot be.

@@ -64,6 +64,9 @@ func told(s step, f fault, results map[string]result, notes *[]string) string {
 	if why := s.none[f.name]; why != "" {
 		return "cannot be " + note("Cannot be: "+why+".")
 	}
+	if !s.can(f) {
+		return "" // it is no call, or no task
+	}
 	k := pick{s, f}
 	if why := notYet[k.id()]; why != "" {
 		return "not yet " + note("Not yet: "+why)

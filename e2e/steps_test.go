@@ -53,13 +53,15 @@ const (
 // VMID and address stay quarantined. The same holds when Proxmox VE refuses to remove a CT.
 var steps = []step{ //nolint:gochecknoglobals // data
 	{operation: "provision", name: "reserve", until: accepted, none: map[string]string{"hang": sqlOnly}},
-	{operation: "provision", name: "place", until: running, none: map[string]string{"answer lost": sqlOnly, "hang": sqlOnly}},
+	{operation: "provision", name: "place", until: running, ends: map[string][]end{
+		"node away": {ready, undone, attention}, // it depends on how far it has come by then
+	}, none: map[string]string{"answer lost": sqlOnly, "hang": sqlOnly}},
 	{operation: "provision", name: "image", call: "oci.pull", task: true},
 	{operation: "provision", name: "create", call: "lxc.create", task: true, ends: map[string][]end{
-		"node away": {attention},
+		"node away": {attention}, "task killed": {attention}, // the leftover lock `create`
 	}},
 	{operation: "provision", name: "configure", call: "lxc.configure", ends: map[string][]end{"node away": {attention}}},
-	{operation: "provision", name: "grant", call: "acl.put", ends: map[string][]end{"node away": {ready}}, none: map[string]string{"node away": noWay}},
+	{operation: "provision", name: "grant", call: "acl.put", none: map[string]string{"node away": noWay}},
 	{operation: "provision", name: "network", edge: true, ends: map[string][]end{"node away": {attention}}},
 	{operation: "provision", name: "start", call: "lxc.start", task: true, ends: map[string][]end{"node away": {attention}}},
 	{operation: "provision", name: "verify", call: "lxc.interfaces", ends: map[string][]end{"node away": {attention}}},
@@ -69,7 +71,7 @@ var steps = []step{ //nolint:gochecknoglobals // data
 	}, none: map[string]string{"hang": sqlOnly, "error": sqlOnly}},
 	{operation: "delete", name: "revoke", call: "acl.put", none: map[string]string{"node away": noWay}},
 	{operation: "delete", name: "destroy", call: "lxc.delete", task: true, ends: map[string][]end{
-		"error": {attention}, "node away": {attention},
+		"error": {attention}, "node away": {attention}, "task killed": {attention},
 	}},
 	{operation: "delete", name: "release", edge: true, ends: map[string][]end{"node away": {attention}}},
 	{operation: "delete", name: "remove", until: ctGone, none: map[string]string{
@@ -81,6 +83,9 @@ var steps = []step{ //nolint:gochecknoglobals // data
 var notYet = map[string]string{} //nolint:gochecknoglobals // data
 
 func (s step) id() string { return s.operation + "/" + s.name }
+
+// can tells whether a fault can happen to the step.
+func (s step) can(f fault) bool { return s.none[f.name] == "" && (f.only == nil || f.only(s)) }
 
 // expected are the ends that a cell may have.
 func (s step) expected(f fault) []end {

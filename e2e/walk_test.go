@@ -46,7 +46,8 @@ func fetch(ctx context.Context, address string) (string, error) {
 // shows waits until the page of a container's guest says words.
 func shows(t *testing.T, c checker.Container, words string) {
 	t.Helper()
-	harness.Await(t, 10*time.Second, "the page of "+c.Name+" answers at "+c.Address, func(ctx context.Context) error {
+	// The address may have been another guest's a moment ago, and this host believes in the former MAC for up to 45 s.
+	harness.Await(t, time.Minute, "the page of "+c.Name+" answers at "+c.Address, func(ctx context.Context) error {
 		page, err := fetch(ctx, "http://"+c.Address+"/")
 		if err == nil && !strings.Contains(page, words) {
 			err = fmt.Errorf("it says %q", page)

@@ -178,6 +178,14 @@ func (p *Platform) In(t testing.TB) *Platform {
 	return &q
 }
 
+// RestartAll kills a platform that runs in one piece, and starts it again on the same data.
+func (p *Platform) RestartAll() {
+	p.t.Helper()
+	p.Process("standalone").Kill()
+	p.run("standalone", "standalone", "--lab")
+	p.awaitReady(2 * time.Minute)
+}
+
 // Process returns a running process by its name.
 func (p *Platform) Process(name string) *Process {
 	p.t.Helper()
