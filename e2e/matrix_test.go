@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,33 +50,62 @@ func TestFaultMatrix(t *testing.T) {
 	case !full:
 		cells = cover(cells, seed(t))
 	}
-	p := harness.Start(t, harness.Options{DeadlineScale: scale})
-	p.Apart()
-	giveOwnersAccess(t, p)
-	results := map[string]result{}
-	for i, k := range cells {
-		ok := t.Run(strings.ReplaceAll(k.id(), " ", "-"), func(t *testing.T) {
-			began := time.Now()
-			c := &cell{step: k.step, struck: k.fault, name: fmt.Sprintf("cell%d", i), t: t, p: p.In(t)}
-			how := c.run()
-			results[k.id()] = result{how, time.Since(began)}
-			t.Logf("%s in %s: %s", how, time.Since(began).Round(100*time.Millisecond), c.message)
-			if want := k.step.expected(k.fault); !slices.Contains(want, how) {
-				t.Errorf("it ends %s, not %v: %s", how, want, c.message)
-			}
-			if k.fault.name == "cancelled" && how == undone && c.state != "cancelled" {
-				t.Errorf("the operation that somebody cancelled is told as %s", c.state)
-			}
-			clean(t, c.p)
-			c.tidy(how)
-			clean(t, c.p)
-		})
-		if !ok && p.Ready(t.Context()) != nil {
-			t.Fatal("the platform does not recover, so the other cells would tell nothing")
-		}
+	results := &results{ends: map[string]result{}}
+	var platforms []*harness.Platform
+	for range min(shards, len(cells)) {
+		p := harness.Start(t, harness.Options{DeadlineScale: scale})
+		p.Apart()
+		giveOwnersAccess(t, p)
+		platforms = append(platforms, p)
 	}
+	t.Run("cells", func(t *testing.T) {
+		for shard, p := range platforms {
+			t.Run(strconv.Itoa(shard), func(t *testing.T) {
+				t.Parallel()
+				for i := shard; i < len(cells); i += len(platforms) {
+					strike(t, p, fmt.Sprintf("cell%d", i), cells[i], results)
+				}
+			})
+		}
+	})
 	if full {
-		report(t, results)
+		report(t, results.ends)
+	}
+}
+
+// shards is how many platforms share the cells: most of the time of a cell is spent on waiting.
+const shards = 3
+
+type results struct {
+	mu   sync.Mutex
+	ends map[string]result
+}
+
+// strike runs one cell and judges what it leaves.
+func strike(t *testing.T, p *harness.Platform, name string, k pick, all *results) {
+	ok := t.Run(strings.ReplaceAll(k.id(), " ", "-"), func(t *testing.T) {
+		began := time.Now()
+		c := &cell{step: k.step, struck: k.fault, name: name, t: t, p: p.In(t)}
+		how := c.run()
+		took := time.Since(began)
+		t.Logf("%s: %s in %s: %s", k.id(), how, took.Round(100*time.Millisecond), c.message)
+		if want := k.step.expected(k.fault); !slices.Contains(want, how) {
+			t.Errorf("it ends %s, not %v: %s", how, want, c.message)
+		}
+		if k.fault.name == "cancelled" && how == undone && c.state != "cancelled" {
+			t.Errorf("the operation that somebody cancelled is told as %s", c.state)
+		}
+		clean(t, c.p)
+		c.tidy(how)
+		clean(t, c.p)
+		if !t.Failed() {
+			all.mu.Lock()
+			defer all.mu.Unlock()
+			all.ends[k.id()] = result{how, took}
+		}
+	})
+	if !ok && p.Ready(t.Context()) != nil {
+		t.Fatal("the platform does not recover, so the other cells would tell nothing")
 	}
 }
 
