@@ -28,8 +28,15 @@ var lockWords = regexp.MustCompile(`can't lock file|got timeout|lock request tim
 func TestFifty(t *testing.T) {
 	p := harness.Start(t, harness.Options{})
 	p.Apart()
+	fifty(t, p)
+	deleteAll(t, p)
+	clean(t, p)
+}
+
+func fifty(t *testing.T, p *harness.Platform) {
+	t.Helper()
 	before := reloads(t, p)
-	operations := ask(t, p, many)
+	operations := ask(t, p.Client, p, "many", many)
 	began := time.Now()
 	awaitReady(t, p, many/5)
 	p.Restart("worker")
@@ -44,15 +51,13 @@ func TestFifty(t *testing.T) {
 	for _, id := range operations {
 		noLockErrors(t, p, id)
 	}
-	deleteAll(t, p)
-	clean(t, p)
 }
 
 // TestKilledAltogether kills everything at once, the lab and its nodes included, while containers are being made. A guest
 // whose node dies while it boots may be one too many to save; then it is undone.
 func TestKilledAltogether(t *testing.T) {
 	p := harness.Start(t, harness.Options{DeadlineScale: 0.2})
-	operations := ask(t, p, 10)
+	operations := ask(t, p.Client, p, "few", 10)
 	awaitReady(t, p, 1)
 	p.RestartAll()
 	for _, id := range operations {
@@ -78,16 +83,16 @@ func TestKilledAltogether(t *testing.T) {
 	clean(t, p)
 }
 
-// ask requests n containers together and returns the operations that make them.
-func ask(t *testing.T, p *harness.Platform, n int) []string {
+// ask requests n containers together of one API server, and returns the operations that make them.
+func ask(t *testing.T, api *client.Client, p *harness.Platform, prefix string, n int) []string {
 	t.Helper()
 	operations := make([]string, n)
 	var asked errgroup.Group
 	for i := range n {
 		asked.Go(func() error {
 			memory, disk := 32, 1
-			answer, err := p.Client.CreateContainerWithResponse(t.Context(), &client.CreateContainerParams{}, client.ContainerCreate{
-				Name: client.Name(fmt.Sprintf("many%02d", i)), Image: p.Image("tiny:1"), MemoryMiB: &memory, DiskGiB: &disk,
+			answer, err := api.CreateContainerWithResponse(t.Context(), &client.CreateContainerParams{}, client.ContainerCreate{
+				Name: client.Name(fmt.Sprintf("%s%02d", prefix, i)), Image: p.Image("tiny:1"), MemoryMiB: &memory, DiskGiB: &disk,
 			})
 			if err == nil {
 				operations[i] = answer.JSON202.Operation.ID

@@ -3,18 +3,22 @@
 package harness
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
+
+// role is how one process of a platform with its roles apart is started.
+type role struct {
+	argv []string
+	env  map[string]string // beside what all of them share
+	up   func()            // returns when it can be used; nil for those that others wait for themselves
+}
 
 // Apart stops the platform and starts the same roles on the same data as processes of their own, so that each can be
 // killed: temporal, lab, api, worker and edge.
@@ -30,12 +34,18 @@ func (p *Platform) Apart() {
 	}
 	p.settings["TEMPORAL_ADDRESS"] = p.Temporal
 	p.settings["BERTH_DIAL_ALLOW"] = p.Registry
-	p.settings["BERTH_EDGE_URL"] = p.API
-	p.settings["BERTH_EDGE_TOKEN"] = strings.TrimSpace(string(token))
-	p.settings["BERTH_EDGE_ADDRESS"] = p.Gateway()
-	p.settings["BERTH_EDGE_INTERFACE"] = "vmbr0"
-	p.settings["BERTH_EDGE_NAMESPACE"] = p.Namespace
-	for _, name := range []string{"temporal", "lab", "api", "worker", "edge"} {
+	berth := p.binary("berth")
+	p.roles["lab"] = role{argv: []string{berth, "lab"}, up: func() { p.awaitListening(strings.TrimPrefix(p.LabURL, "https://")) }}
+	p.roles["api"] = role{argv: []string{berth, "api"}, up: func() { p.awaitListening(strings.TrimPrefix(p.API, "http://")) }}
+	p.roles["worker"] = role{argv: []string{berth, "worker"}}
+	p.roles["edge"] = role{argv: []string{berth, "edge", "run"}, env: map[string]string{
+		"BERTH_EDGE_URL": p.API, "BERTH_EDGE_TOKEN": strings.TrimSpace(string(token)), "BERTH_EDGE_ADDRESS": p.Gateway(),
+		"BERTH_EDGE_INTERFACE": "vmbr0", "BERTH_EDGE_NAMESPACE": p.Namespace,
+	}}
+	if _, ok := p.running["temporal"]; !ok {
+		p.Restart("temporal")
+	}
+	for _, name := range []string{"lab", "api", "worker", "edge"} {
 		p.Restart(name)
 	}
 	p.awaitReady(time.Minute)
@@ -47,26 +57,47 @@ func (p *Platform) Restart(name string) {
 	if old, ok := p.running[name]; ok && old.Alive() {
 		old.Kill()
 	}
-	switch name {
-	case "temporal":
-		p.runWith(name, nil, p.binary("berth-temporal"), "--listen", p.Temporal, "--ui", strings.TrimPrefix(p.UI, "http://"),
-			"--data", filepath.Join(p.Data, "temporal"), "--search-attributes", "BerthSite,BerthNode,BerthOwner,BerthContainer,BerthOperation")
-		p.awaitTemporal()
-	case "lab":
-		p.run(name, "lab")
-		p.awaitListening(strings.TrimPrefix(p.LabURL, "https://"))
-	case "edge":
-		p.run(name, "edge", "run")
-	default:
-		p.run(name, name)
+	r, ok := p.roles[name]
+	if !ok {
+		p.t.Fatalf("the platform has no role %s", name)
 	}
+	p.runWith(name, r.env, r.argv...)
+	if r.up != nil {
+		r.up()
+	}
+}
+
+// Roles lists the names of the roles that run apart.
+func (p *Platform) Roles() []string {
+	var names []string
+	for name := range p.roles {
+		names = append(names, name)
+	}
+	return names
+}
+
+// temporalRole is a Temporal server of its own, on SQLite or, when a DSN is given, on PostgreSQL.
+func (p *Platform) temporalRole(dsn string) role {
+	r := role{
+		argv: []string{
+			p.binary("berth-temporal"), "--listen", p.Temporal, "--ui", strings.TrimPrefix(p.UI, "http://"),
+			"--search-attributes", "BerthSite,BerthNode,BerthOwner,BerthContainer,BerthOperation",
+		},
+		up: p.awaitTemporal,
+	}
+	if dsn == "" {
+		r.argv = append(r.argv, "--data", filepath.Join(p.Data, "temporal"))
+	} else {
+		r.env = map[string]string{"TEMPORAL_POSTGRES": dsn}
+	}
+	return r
 }
 
 // awaitTemporal waits for the line in which the server says that workflows can be started.
 func (p *Platform) awaitTemporal() {
 	p.t.Helper()
 	process := p.Process("temporal")
-	Await(p.t, time.Minute, "Temporal is ready", func(context.Context) error {
+	Await(p.t, 2*time.Minute, "Temporal is ready", func(context.Context) error {
 		said, err := os.ReadFile(process.Log)
 		if err == nil && !strings.Contains(string(said), `"pid":`+strconv.Itoa(process.pid)+"}") {
 			err = errors.New("it has not said so")
@@ -84,30 +115,4 @@ func (p *Platform) awaitListening(address string) {
 		}
 		return conn.Close()
 	})
-}
-
-// stopDnsmasq ends what an edge leaves behind on purpose: its dnsmasq serves on when the edge is gone.
-func (p *Platform) stopDnsmasq() error {
-	var errs []error
-	found, err := filepath.Glob(filepath.Join(p.Data, "edge*", "dnsmasq", "dnsmasq.pid"))
-	if err != nil {
-		return err
-	}
-	for _, file := range found {
-		text, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it ended just now and took the file along
-		}
-		pid, parseErr := strconv.Atoi(strings.TrimSpace(string(text)))
-		if err = errors.Join(err, parseErr); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		// The number may be another program's by now.
-		command, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
-		if err == nil && bytes.Contains(command, []byte(p.Data)) {
-			errs = append(errs, syscall.Kill(pid, syscall.SIGTERM))
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 
 	"berth/client"
 	"berth/e2e/checker"
+	"berth/store/storetest"
 )
 
 // What the lab's demo site is called, and the nodes of the lab.
@@ -41,6 +43,7 @@ type Options struct {
 	DeadlineScale     float64       // of the time a step may take; 1 when 0
 	ReconcileInterval time.Duration // 3 s when 0
 	Guests            string        // lxc, simulated or auto (when empty)
+	Postgres          bool          // keep the state of Berth and of Temporal in PostgreSQL
 	Env               map[string]string
 }
 
@@ -48,6 +51,7 @@ type Options struct {
 type Platform struct {
 	Data      string // folder with all state
 	API       string // URL
+	API2      string // URL of the second API server; see Double
 	LabURL    string
 	Registry  string // host:port
 	Temporal  string // host:port
@@ -56,6 +60,7 @@ type Platform struct {
 	Namespace string
 	Token     string // administrator's
 	Client    *client.Client
+	Client2   *client.Client // of the second API server
 	Lab       Lab
 	World     checker.World
 
@@ -63,17 +68,19 @@ type Platform struct {
 	root     string
 	settings map[string]string
 	running  map[string]*Process
+	roles    map[string]role // that run apart
 }
 
 // Start starts `berth standalone --lab` on a fresh data folder and returns when a container could be created. The test's
 // end stops it, and shows the logs if the test failed.
 func Start(t testing.TB, o Options) *Platform {
 	t.Helper()
-	p := &Platform{t: t, running: map[string]*Process{}}
+	p := &Platform{t: t, running: map[string]*Process{}, roles: map[string]role{}}
 	if err := p.prepare(o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.end)
+	p.storeIn(o.Postgres)
 	p.run("standalone", "standalone", "--lab")
 	p.awaitReady(4 * time.Minute) // the first run on a machine builds the lab's images
 	token, err := os.ReadFile(filepath.Join(p.Data, "admin.token"))
@@ -98,7 +105,7 @@ func (p *Platform) prepare(o Options) (err error) {
 	if p.Network, err = freeNetwork(); err != nil {
 		return err
 	}
-	ports, err := freePorts(5)
+	ports, err := freePorts(6)
 	if err != nil {
 		return err
 	}
@@ -106,6 +113,7 @@ func (p *Platform) prepare(o Options) (err error) {
 		return err
 	}
 	p.API, p.Temporal, p.UI, p.LabURL, p.Registry = "http://"+ports[0], ports[1], "http://"+ports[2], "https://"+ports[3], ports[4]
+	p.API2 = "http://" + ports[5]
 	p.Namespace = fmt.Sprintf("berth-e2e-%d", p.Network.Addr().As4()[2])
 	scale := o.DeadlineScale
 	if scale == 0 {
@@ -135,6 +143,28 @@ func (p *Platform) prepare(o Options) (err error) {
 		Edges: []checker.Edge{{DNS: p.Gateway() + ":53", Dir: filepath.Join(p.Data, "edge", "dnsmasq")}}, Domain: Domain, Network: p.Network,
 	}
 	return nil
+}
+
+// storeIn decides where state is kept. On PostgreSQL, Temporal is a server of its own from the start, and both are set up
+// the way docker-compose.yml does it.
+func (p *Platform) storeIn(postgres bool) {
+	p.t.Helper()
+	if !postgres {
+		p.roles["temporal"] = p.temporalRole("")
+		return
+	}
+	dsn := storetest.PostgresDSN(p.t)
+	p.settings["BERTH_DATABASE"], p.settings["TEMPORAL_ADDRESS"] = dsn, p.Temporal
+	p.World.Driver, p.World.Database = "pgx", dsn
+	p.roles["temporal"] = p.temporalRole(storetest.PostgresDSN(p.t))
+	p.Restart("temporal")
+	for _, command := range [][]string{{"migrate"}, {"temporal", "setup"}} {
+		cmd := exec.CommandContext(p.t.Context(), p.binary("berth"), command...)
+		cmd.Env = p.environment(nil)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			p.t.Fatalf("berth %v: %v: %s", command, err, out)
+		}
+	}
 }
 
 // Gateway is the address of the lab's bridge, where the site's dnsmasq answers.
