@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,7 +55,8 @@ func fifty(t *testing.T, p *harness.Platform) {
 }
 
 // TestKilledAltogether kills everything at once, the lab and its nodes included, while containers are being made. A guest
-// whose node dies while it boots may be one too many to save; then it is undone.
+// whose node dies while it boots may be one too many to save; then it is undone. One whose node dies while it is created has
+// the leftover lock that only a human may take off.
 func TestKilledAltogether(t *testing.T) {
 	p := harness.Start(t, harness.Options{DeadlineScale: 0.2})
 	operations := ask(t, p.Client, p, "few", 10)
@@ -75,8 +77,14 @@ func TestKilledAltogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range all {
-		if c.State != client.ContainerStateReady && c.State != client.ContainerStateFailed {
-			t.Errorf("%s is %s, neither ready nor undone: %s", c.Name, c.State, *c.Message)
+		switch c.State {
+		case client.ContainerStateReady, client.ContainerStateFailed:
+		case client.ContainerStateNeedsAttention:
+			if !strings.Contains(*c.Message, "leftover lock (create)") {
+				t.Errorf("%s needs attention without a leftover lock: %s", c.Name, *c.Message)
+			}
+		default:
+			t.Errorf("%s is %s", c.Name, c.State)
 		}
 	}
 	deleteAll(t, p)
@@ -190,20 +198,26 @@ func noLockErrors(t *testing.T, p *harness.Platform, id string) {
 	}
 }
 
+// deleteAll deletes every container but those that a human has to look at, which keep their VMID and address.
 func deleteAll(t *testing.T, p *harness.Platform) {
 	t.Helper()
 	all, err := list(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
+	stay := 0
 	for _, c := range all {
+		if c.State == client.ContainerStateNeedsAttention {
+			stay++
+			continue
+		}
 		if _, err := p.Client.DeleteContainerWithResponse(t.Context(), c.ID, &client.DeleteContainerParams{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	harness.Await(t, 5*time.Minute, "all are deleted", func(ctx context.Context) error {
 		left, err := list(ctx, p)
-		if err == nil && len(left) > 0 {
+		if err == nil && len(left) > stay {
 			err = errors.New(fmt.Sprint(len(left), " are left"))
 		}
 		return err
