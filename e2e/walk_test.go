@@ -1,283 +1,182 @@
 //go:build e2e
 
+// Package e2e tests the whole platform on real processes: the built binaries, a real dnsmasq, and guests that really boot.
 package e2e
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"os"
-	"path/filepath"
+	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"berth/e2e/checker"
+	"berth/e2e/harness"
 )
 
-// TestWalk does what a newcomer does, with both images, and then breaks things.
-func TestWalk(t *testing.T) {
-	p := start(t)
-	t.Run("tiny image", func(t *testing.T) { p.within(t, p.tiny) })
-	t.Run("debian image", func(t *testing.T) { p.within(t, p.debian) })
-	t.Run("import", func(t *testing.T) { p.within(t, p.adopt) })
-	t.Run("faults", func(t *testing.T) { p.within(t, p.faults) })
-	t.Run("drift", func(t *testing.T) { p.within(t, p.drift) })
-	t.Run("fifty at once, and killed on the way", func(t *testing.T) { p.within(t, p.fifty) })
+// settle is how long the world may take to be as it should after an operation has ended: the edges' next report and one
+// interval of the reconciler.
+const settle = 20 * time.Second
+
+// clean demands that the checker finds nothing wrong.
+func clean(t *testing.T, p *harness.Platform) {
+	t.Helper()
+	harness.Await(t, settle, "all agrees and nothing is left over", p.World.Clean)
 }
 
-// within runs a part with its own t.
-func (p *platform) within(t *testing.T, part func()) {
-	outer := p.t
-	p.t = t
-	defer func() { p.t = outer }()
-	part()
+// fetch returns what a web server answers.
+func fetch(ctx context.Context, address string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return "", err
+	}
+	res, err := (&http.Client{Timeout: 3 * time.Second}).Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	return string(text), err
 }
 
-func (p *platform) tiny() {
-	p.cli("container", "create", "web01", "--image", p.images+"/tiny:1", "--wait")
-	if err := p.asItShould("web01"); err != nil {
-		p.t.Fatal(err)
-	}
-	c := p.container("web01")
-	if text, err := page(c.Address); err != nil || !strings.Contains(text, "web01") {
-		p.t.Errorf("page of web01: %q, %v", text, err)
-	}
-	for _, step := range []struct{ action, power string }{{"stop", "stopped"}, {"start", "running"}, {"reboot", "running"}, {"shutdown", "stopped"}, {"start", "running"}} {
-		p.cli("container", step.action, "web01", "--wait")
-		if now := p.container("web01"); now.Power != step.power || now.State != "ready" {
-			p.t.Errorf("after %s it is %s and %s", step.action, now.State, now.Power)
-		}
-	}
-	p.cli("container", "update", "web01", "--memory", "256", "--disk", "6", "--cores", "2", "--wait")
-	p.cli("container", "update", "web01", "--env", "GREETING=moin", "--restart", "--wait")
-	p.cli("container", "update", "web01", "--name", "web02", "--wait")
-	if now := p.container("web02"); now.MemoryMiB != 256 || now.DiskGiB != 6 || now.Cores != 2 {
-		p.t.Errorf("after the updates it has %+v", now)
-	}
-	if err := p.asItShould("web02"); err != nil {
-		p.t.Error(err)
-	}
-	if old := p.lookup("web01.demo.internal"); len(old) > 0 {
-		p.t.Errorf("the old name still answers %v", old)
-	}
-	c = p.container("web02")
-	p.cli("container", "delete", "web02", "--yes", "--wait")
-	p.until(10*time.Second, "nothing is left", func() error { return p.nothingLeft("web02", c) })
-}
-
-func (p *platform) debian() {
-	p.cli("container", "create", "deb01", "--image", p.images+"/debian:12", "--wait")
-	if err := p.asItShould("deb01"); err != nil {
-		p.t.Fatal(err)
-	}
-	c := p.container("deb01")
-	// The address was another guest's a moment ago, and this host believes in the former MAC for up to 45 s.
-	p.until(time.Minute, "sshd answers", func() error {
-		conn, err := net.DialTimeout("tcp", c.Address+":22", time.Second)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		hello := make([]byte, 7)
-		if _, err := io.ReadFull(conn, hello); err != nil {
-			return err
-		}
-		if string(hello) != "SSH-2.0" {
-			return fmt.Errorf("port 22 says %q", hello)
-		}
-		return nil
-	})
-	p.cli("container", "reboot", "deb01", "--wait")
-	p.cli("container", "delete", "deb01", "--yes", "--wait")
-	p.until(10*time.Second, "nothing is left", func() error { return p.nothingLeft("deb01", c) })
-}
-
-// adopt imports a CT that somebody made by hand.
-func (p *platform) adopt() {
-	var images struct{ Data []struct{ VolID string } }
-	for _, node := range []string{"pve1", "pve2"} {
-		if err := p.proxmox(http.MethodGet, "/api2/json/nodes/"+node+"/storage/local/content?content=vztmpl", "", &images); err != nil {
-			p.t.Fatal(err)
-		}
-		for _, i := range images.Data {
-			if strings.Contains(i.VolID, "tiny") {
-				p.byHand(node, i.VolID)
-				return
-			}
-		}
-	}
-	p.t.Fatal("no node has the tiny image")
-}
-
-func (p *platform) byHand(node, image string) {
-	form := "vmid=500&hostname=byhand&memory=128&swap=0&rootfs=local:4&unprivileged=1&ostemplate=" + image +
-		"&net0=name=eth0,bridge=vmbr0,ip=dhcp,host-managed=1"
-	if err := p.proxmox(http.MethodPost, "/api2/json/nodes/"+node+"/lxc", form, nil); err != nil {
-		p.t.Fatal(err)
-	}
-	p.until(20*time.Second, "the CT is there", func() error {
-		var config struct{ Data struct{ Lock, Rootfs string } }
-		err := p.proxmox(http.MethodGet, "/api2/json/nodes/"+node+"/lxc/500/config", "", &config)
-		if err == nil && (config.Data.Lock != "" || config.Data.Rootfs == "") {
-			err = fmt.Errorf("still locked: %q", config.Data.Lock)
+// shows waits until the page of a container's guest says words.
+func shows(t *testing.T, c checker.Container, words string) {
+	t.Helper()
+	// The address may have been another guest's a moment ago, and this host believes in the former MAC for up to 45 s.
+	harness.Await(t, time.Minute, "the page of "+c.Name+" answers at "+c.Address, func(ctx context.Context) error {
+		page, err := fetch(ctx, "http://"+c.Address+"/")
+		if err == nil && !strings.Contains(page, words) {
+			err = fmt.Errorf("it says %q", page)
 		}
 		return err
 	})
-	p.cli("container", "import", "--node", node, "--vmid", "500", "--wait")
-	if c := p.container("byhand"); c.State != "ready" || c.VMID != 500 {
-		p.t.Errorf("imported: %+v", c)
+}
+
+func get(t *testing.T, p *harness.Platform, name string) checker.Container {
+	t.Helper()
+	var c checker.Container
+	p.BerthJSON(&c, "container", "get", name)
+	return c
+}
+
+// TestWalkThrough is what a new user does, on both images.
+func TestWalkThrough(t *testing.T) {
+	p := harness.Start(t, harness.Options{})
+	t.Run("tiny", func(t *testing.T) { walkTiny(t, p.In(t)) })
+	t.Run("debian", func(t *testing.T) { walkDebian(t, p.In(t)) })
+	t.Run("import", func(t *testing.T) { walkImport(t, p.In(t)) })
+}
+
+func walkTiny(t *testing.T, p *harness.Platform) {
+	p.BerthJSON(nil, "container", "create", "web01", "--image", p.Image("tiny:1"), "--wait")
+	c := get(t, p, "web01")
+	if c.State != "ready" || c.Power != "running" {
+		t.Fatalf("web01 is %s and %s", c.State, c.Power)
 	}
-	c := p.container("byhand")
-	p.cli("container", "delete", "byhand", "--yes", "--wait")
-	p.until(10*time.Second, "nothing is left", func() error { return p.nothingLeft("byhand", c) })
+	shows(t, c, "hello from web01 (tiny:1)")
+	clean(t, p)
+	temporalListsIt(t, p, c)
+
+	power(t, p, "web01")
+	reconfigure(t, p, "web01")
+	p.BerthJSON(nil, "container", "delete", "web02", "--yes", "--wait")
+	clean(t, p)
+	forgotten(t, p, "web02", c.Address)
 }
 
-// cell is one fault at one step of a provision, and how it has to end.
-type cell struct {
-	name  string
-	fault string // rule of the lab
-	ready bool   // the provision ends ready; otherwise failed, with nothing left
-}
-
-func cells() []cell {
-	var all []cell
-	for _, step := range []struct{ name, operation string }{
-		{"pull", "POST /nodes/*/storage/*/oci-registry-pull"},
-		{"create", "POST /nodes/*/lxc"},
-		{"start", "POST /nodes/*/lxc/*/status/start"},
+// power goes through all power actions and ends with a container that runs.
+func power(t *testing.T, p *harness.Platform, name string) {
+	t.Helper()
+	for _, step := range []struct{ action, power string }{
+		{"shutdown", "stopped"}, {"start", "running"}, {"reboot", "running"}, {"stop", "stopped"}, {"start", "running"},
 	} {
-		rule := func(effect string) string { return fmt.Sprintf(`{"operation":%q,%s}`, step.operation, effect) }
-		all = append(all,
-			cell{step.name + ": error for good", rule(`"effect":"error","status":403,"text":"Permission check failed (/, Test)"`), false},
-			cell{step.name + ": error that heals", rule(`"effect":"error","status":500,"text":"got no worker upid - start worker failed","count":1`), true},
-			cell{step.name + ": answer lost after the effect", rule(`"effect":"drop-after","count":1`), true},
-			cell{step.name + ": connection lost before the effect", rule(`"effect":"drop-before","count":1`), true},
-			cell{step.name + ": task warns", rule(`"effect":"task-warn","text":"odd but fine","count":1`), true},
-		)
-	}
-	return all
-}
-
-func (p *platform) faults() {
-	for i, c := range cells() {
-		p.t.Run(c.name, func(t *testing.T) {
-			p.within(t, func() { p.cell(fmt.Sprintf("cell%d", i), c) })
-		})
+		p.BerthJSON(nil, "container", step.action, name, "--wait")
+		if c := get(t, p, name); c.Power != step.power {
+			t.Fatalf("after %s %s is %s, not %s", step.action, name, c.Power, step.power)
+		}
+		clean(t, p)
 	}
 }
 
-func (p *platform) cell(name string, c cell) {
-	image := p.images + "/tiny:2"
-	if strings.HasPrefix(c.name, "pull") {
-		p.forgetImages()
+// reconfigure changes everything that can be changed; web01 becomes web02.
+func reconfigure(t *testing.T, p *harness.Platform, name string) {
+	t.Helper()
+	before := get(t, p, name)
+	p.BerthJSON(nil, "container", "update", name, "--cores", "2", "--memory", "256M", "--wait")
+	p.BerthJSON(nil, "container", "update", name, "--disk", "6G", "--wait")
+	p.BerthJSON(nil, "container", "update", name, "--env", "GREETING=good day", "--restart", "--wait")
+	p.BerthJSON(nil, "container", "update", name, "--name", "web02", "--wait")
+	after := get(t, p, "web02")
+	if after.Address != before.Address || after.VMID != before.VMID || after.MAC != before.MAC {
+		t.Errorf("reconfiguring changed address, VMID or MAC: %+v, was %+v", after, before)
 	}
-	end := p.fault(c.fault)
-	_, err := p.try("container", "create", name, "--image", image, "--wait")
-	end()
-	if c.ready != (err == nil) {
-		p.t.Fatalf("it ended with %v", err)
-	}
-	if c.ready {
-		if err := p.asItShould(name); err != nil {
-			p.t.Error(err)
+	shows(t, after, "good day")
+	config := ctConfig(t, p, after)
+	for option, want := range map[string]string{"cores": "2", "memory": "256", "hostname": "web02"} {
+		if got := fmt.Sprint(config[option]); got != want {
+			t.Errorf("the CT's %s is %s, not %s", option, got, want)
 		}
 	}
-	was := p.container(name)
-	if !c.ready && was.State != "failed" {
-		p.t.Errorf("it is %s: %s", was.State, was.Message)
+	if rootfs := fmt.Sprint(config["rootfs"]); !strings.Contains(rootfs, "size=6G") {
+		t.Errorf("the disk did not grow to 6G: %s", rootfs)
 	}
-	if !c.ready {
-		p.until(10*time.Second, "everything is undone", func() error { return p.nothingLeft(name, was) })
-	}
-	p.cli("container", "delete", name, "--yes", "--wait")
-	p.until(10*time.Second, "nothing is left", func() error { return p.nothingLeft(name, was) })
+	clean(t, p)
+	forgotten(t, p, name, "")
 }
 
-// forgetImages removes the images from the nodes, so that the next container has to pull.
-func (p *platform) forgetImages() {
-	for _, node := range []string{"pve1", "pve2"} {
-		var images struct{ Data []struct{ VolID string } }
-		path := "/api2/json/nodes/" + node + "/storage/local/content"
-		if err := p.proxmox(http.MethodGet, path+"?content=vztmpl", "", &images); err != nil {
-			p.t.Fatal(err)
+func ctConfig(t *testing.T, p *harness.Platform, c checker.Container) map[string]any {
+	t.Helper()
+	var config map[string]any
+	path := fmt.Sprintf("/nodes/%s/lxc/%d/config", c.Node.Name, c.VMID)
+	if err := p.World.PVE.Call(t.Context(), http.MethodGet, path, nil, &config); err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+// forgotten demands that neither name nor address is known to dnsmasq.
+func forgotten(t *testing.T, p *harness.Platform, name, address string) {
+	t.Helper()
+	for _, e := range p.World.Edges {
+		if found, err := e.Address(t.Context(), name+"."+harness.Domain); err != nil || len(found) > 0 {
+			t.Errorf("dnsmasq still knows %s: %v %v", name, found, err)
 		}
-		for _, i := range images.Data {
-			if err := p.proxmox(http.MethodDelete, path+"/"+i.VolID, "", nil); err != nil {
-				p.t.Fatal(err)
-			}
+		if address == "" {
+			continue
 		}
-		p.until(10*time.Second, "the images are gone", func() error {
-			var left struct{ Data []struct{ VolID string } }
-			err := p.proxmox(http.MethodGet, path+"?content=vztmpl", "", &left)
-			if err == nil && len(left.Data) > 0 {
-				err = fmt.Errorf("%v", left.Data)
-			}
+		if found, err := e.Names(t.Context(), address); err != nil || len(found) > 0 {
+			t.Errorf("dnsmasq still has a name for %s: %v %v", address, found, err)
+		}
+	}
+}
+
+// temporalListsIt finds the run in the Temporal UI by its search attributes.
+func temporalListsIt(t *testing.T, p *harness.Platform, c checker.Container) {
+	t.Helper()
+	query := fmt.Sprintf(`BerthContainer = %q AND BerthSite = %q AND BerthOwner = %q AND BerthNode = %q AND WorkflowType = "Provision"`,
+		c.Name, harness.Site, c.Owner, c.Node.Name)
+	harness.Await(t, 10*time.Second, "Temporal lists the run as "+query, func(ctx context.Context) error {
+		text, err := fetch(ctx, p.UI+"/api/v1/namespaces/default/workflows?query="+url.QueryEscape(query))
+		if err != nil {
 			return err
-		})
-	}
-}
-
-// drift changes things behind Berth's back, and waits for the reconciler.
-func (p *platform) drift() {
-	for _, name := range []string{"stopped", "gone", "lost"} {
-		p.cli("container", "create", name, "--image", p.images+"/tiny:1", "--wait")
-	}
-	stopped, gone, lost := p.container("stopped"), p.container("gone"), p.container("lost")
-	ct := func(c container) string { return fmt.Sprintf("/api2/json/nodes/%s/lxc/%d", c.Node.Name, c.VMID) }
-	if err := p.proxmox(http.MethodPost, ct(stopped)+"/status/stop", "", nil); err != nil {
-		p.t.Fatal(err)
-	}
-	if err := p.proxmox(http.MethodDelete, ct(gone)+"?force=1", "", nil); err != nil {
-		p.t.Fatal(err)
-	}
-	if err := os.RemoveAll(filepath.Join(p.data, "edge", "dnsmasq", "hosts")); err != nil {
-		p.t.Fatal(err)
-	}
-	p.until(30*time.Second, "what stopped runs again", func() error { return p.asItShould("stopped") })
-	p.until(30*time.Second, "what vanished is marked", func() error {
-		if c := p.container("gone"); c.State != "missing" {
-			return fmt.Errorf("it is %s", c.State)
 		}
-		return nil
-	})
-	p.until(30*time.Second, "lost files are back", func() error {
-		if found := p.lookup("lost.demo.internal"); len(found) != 1 || found[0] != lost.Address {
-			return fmt.Errorf("DNS answers %v", found)
-		}
-		return nil
-	})
-	for _, name := range []string{"stopped", "gone", "lost"} {
-		p.cli("container", "delete", name, "--yes", "--wait")
-	}
-}
-
-// fifty requests many containers together and kills every role of Berth on the way.
-func (p *platform) fifty() {
-	const many = 50
-	var wg sync.WaitGroup
-	errs := make(chan error, many)
-	for i := range many {
-		wg.Go(func() {
-			if _, err := p.try("container", "create", fmt.Sprintf("c%02d", i), "--image", p.images+"/tiny:1"); err != nil {
-				errs <- err
+		var list struct {
+			Executions []struct {
+				Execution struct{ WorkflowID string }
+				Status    string
 			}
-		})
-	}
-	wg.Wait()
-	close(errs)
-	for err := range errs {
-		p.t.Error(err)
-	}
-	p.kill()
-	p.run()
-	addresses := map[string]bool{}
-	for i := range many {
-		name := fmt.Sprintf("c%02d", i)
-		p.until(3*time.Minute, name+" is ready", func() error { return p.asItShould(name) })
-		addresses[p.container(name).Address] = true
-	}
-	if len(addresses) != many {
-		p.t.Errorf("%d containers share %d addresses", many, len(addresses))
-	}
+		}
+		if err := json.Unmarshal([]byte(text), &list); err != nil {
+			return fmt.Errorf("%w: %s", err, text)
+		}
+		if len(list.Executions) != 1 || list.Executions[0].Execution.WorkflowID != "container/"+c.ID ||
+			!strings.HasSuffix(list.Executions[0].Status, "COMPLETED") {
+			return fmt.Errorf("it lists %+v", list.Executions)
+		}
+		return nil
+	})
 }

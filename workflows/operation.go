@@ -82,6 +82,10 @@ func (o *operation) unplace(ctx workflow.Context) error {
 // the container when everything could be undone.
 func (o *operation) abort(ctx workflow.Context, cause error, after domain.ContainerState) error {
 	why, step := failure(cause), o.progress.step
+	if ctx.Err() != nil && temporal.IsTimeoutError(cause) {
+		// A step that was silent when it was asked to stop ends by its heartbeat's timeout; that is not what went wrong.
+		why = failure(ctx.Err())
+	}
 	o.progress.enter(ctx, "undo", why.Message)
 	undone, failed := o.saga.undo(ctx)
 	end := domain.FinishInput{

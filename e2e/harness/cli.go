@@ -1,0 +1,46 @@
+//go:build e2e
+
+package harness
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+)
+
+// Berth runs the command line client as a user does, and returns what it prints and its exit code.
+func (p *Platform) Berth(arguments ...string) (out string, code int) {
+	p.t.Helper()
+	cmd := exec.CommandContext(p.t.Context(), p.binary("berth"), arguments...)
+	// A user's shell has these two and none of the server's settings.
+	cmd.Env = append(p.environment(nil)[:4:4], "BERTH_URL="+p.API, "BERTH_TOKEN="+p.Token)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		p.t.Logf("berth %v: exit code %d\n%s", arguments, exit.ExitCode(), stderr.String())
+		return stdout.String(), exit.ExitCode()
+	case err != nil:
+		p.t.Fatalf("berth %v: %v", arguments, err)
+	}
+	return stdout.String(), 0
+}
+
+// BerthJSON runs a command that has to succeed, with -o json, and decodes what it prints.
+func (p *Platform) BerthJSON(into any, arguments ...string) {
+	p.t.Helper()
+	out, code := p.Berth(append(arguments, "-o", "json")...)
+	if code != 0 {
+		p.t.Fatalf("berth %v ends with exit code %d", arguments, code)
+	}
+	if into == nil {
+		return
+	}
+	if err := json.Unmarshal([]byte(out), into); err != nil {
+		p.t.Fatal(fmt.Errorf("berth %v prints no JSON: %w\n%s", arguments, err, out))
+	}
+}
