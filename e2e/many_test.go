@@ -54,6 +54,30 @@ func fifty(t *testing.T, p *harness.Platform) {
 	}
 }
 
+// TestBerthKilled kills all of Berth and its Temporal at once while containers are being made. The nodes stay, so nothing is
+// lost: all get ready.
+func TestBerthKilled(t *testing.T) {
+	p := harness.Start(t, harness.Options{})
+	p.Apart()
+	operations := ask(t, p.Client, p, "all", 20)
+	awaitReady(t, p, 2)
+	roles := []string{"temporal", "api", "worker", "edge"}
+	for _, name := range roles {
+		p.Process(name).Kill()
+	}
+	for _, name := range roles {
+		p.Restart(name)
+	}
+	harness.Await(t, time.Minute, "the platform is ready again", p.Ready)
+	awaitReady(t, p, len(operations))
+	clean(t, p)
+	for _, id := range operations {
+		noLockErrors(t, p, id)
+	}
+	deleteAll(t, p)
+	clean(t, p)
+}
+
 // TestKilledAltogether kills everything at once, the lab and its nodes included, while containers are being made. A guest
 // whose node dies while it boots may be one too many to save; then it is undone. One whose node dies while it is created has
 // the leftover lock that only a human may take off.
