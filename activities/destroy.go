@@ -17,7 +17,7 @@ func (p *Proxmox) Destroy(ctx context.Context, in domain.OperationInput) (domain
 		return domain.Destroyed{}, err
 	}
 	p.journal().enter(ctx, in, "destroy", fmt.Sprintf("Removes CT %d from node %s.", t.Placement.VMID, t.node.Name))
-	err = p.destroy(ctx, in, t)
+	err = insist(p.destroy(ctx, in, t))
 	if lock, ok := proxmox.LeftoverLockIn(err); ok {
 		words := lock.Error() + ", which only an administrator can take off: pct unlock " + strconv.Itoa(lock.VMID) + "."
 		p.journal().add(ctx, in, "destroy", warning, words)
@@ -28,10 +28,10 @@ func (p *Proxmox) Destroy(ctx context.Context, in domain.OperationInput) (domain
 
 func (p *Proxmox) destroy(ctx context.Context, in domain.OperationInput, t target) error {
 	if task, ok := resumed(ctx); ok {
-		// Whatever became of it, the state of the node tells.
-		if err := p.follow(ctx, in, t, "destroy", task); err != nil {
-			p.journal().add(ctx, in, "destroy", warning, err.Error())
-		}
+		p.outlast(ctx, in, t, task) // whatever became of it, the state of the node tells
+	}
+	if err := p.endOthers(ctx, in, t); err != nil {
+		return err
 	}
 	if done, err := p.endCreate(ctx, in, t); done || err != nil {
 		return err
@@ -41,6 +41,7 @@ func (p *Proxmox) destroy(ctx context.Context, in domain.OperationInput, t targe
 		if err != nil || task.IsZero() {
 			return err
 		}
+		// One that hangs is not stopped: that would leave a lock which a token cannot take off.
 		return p.follow(ctx, in, t, "destroy", task)
 	})
 	if err != nil {
@@ -55,6 +56,32 @@ func (p *Proxmox) destroy(ctx context.Context, in domain.OperationInput, t targe
 	})
 }
 
+// endOthers stops what else of ours is at work on the CT, such as a start that hangs: it holds the lock that a destroy needs.
+func (p *Proxmox) endOthers(ctx context.Context, in domain.OperationInput, t target) error {
+	tasks, err := t.pve.RunningTasks(ctx, t.node.Name, t.Placement.VMID)
+	if err != nil {
+		return err
+	}
+	for _, task := range tasks {
+		if task.Type == "vzdestroy" || task.Type == "vzcreate" { // which have their own ways to end
+			continue
+		}
+		p.journal().add(ctx, in, "destroy", info, "Stops the task "+task.Type+", which is still at work on the CT.")
+		if err := t.pve.StopTask(ctx, task.Ref); err != nil {
+			return err
+		}
+		p.outlast(ctx, in, t, task.Ref)
+	}
+	return nil
+}
+
+// outlast waits until a task has ended, well or not.
+func (p *Proxmox) outlast(ctx context.Context, in domain.OperationInput, t target, task proxmox.TaskRef) {
+	if err := p.follow(ctx, in, t, "destroy", task); err != nil {
+		p.Logger.InfoContext(ctx, "task ended", "node", t.node.Name, "upid", task.UPID, "error", err)
+	}
+}
+
 // endCreate sees to it that no create of ours is still at work on the VMID. done means that there is nothing of ours to
 // remove.
 func (p *Proxmox) endCreate(ctx context.Context, in domain.OperationInput, t target) (done bool, err error) {
@@ -67,9 +94,8 @@ func (p *Proxmox) endCreate(ctx context.Context, in domain.OperationInput, t tar
 		if err := t.pve.StopTask(ctx, found.Task); err != nil {
 			return false, err
 		}
-		if err := p.follow(ctx, in, t, "destroy", found.Task); err != nil {
-			p.journal().add(ctx, in, "destroy", info, "The create that was still at work was stopped.")
-		}
+		p.outlast(ctx, in, t, found.Task)
+		p.journal().add(ctx, in, "destroy", info, "Stopped the create that was still at work.")
 		return p.endCreate(ctx, in, t)
 	case proxmox.CreateLeftover:
 		return false, &proxmox.LeftoverError{Node: t.node.Name, VMID: t.Placement.VMID, Lock: "create"}

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -27,14 +28,12 @@ func (n *Network) journal() journal { return journal{n.Store, n.Logger} }
 // AwaitServed waits until every edge of the site that is online, and at least one, serves a revision.
 func (n *Network) AwaitServed(ctx context.Context, in domain.RevisionInput) (struct{}, error) {
 	since := time.Now()
-	bounded, cancel := nearDeadline(ctx)
-	defer cancel()
 	var away []string
-	err := n.wait(bounded, in, func(live, _ bool, waiting []string) bool {
+	err := n.wait(ctx, in, func(live, _ bool, waiting []string) bool {
 		away = waiting
 		return live
 	})
-	if ctx.Err() == nil && bounded.Err() != nil {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return struct{}{}, domain.Errorf(domain.Permanent, "No edge of site %s serves address and name in time (waited for %s); see `berth edge list`.",
 			in.Site, orNone(away))
 	}
@@ -45,12 +44,6 @@ func (n *Network) AwaitServed(ctx context.Context, in domain.RevisionInput) (str
 	return struct{}{}, err
 }
 
-// nearDeadline ends a little before the activity does, so that there is time to say what was waited for.
-func nearDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	left := time.Until(activity.GetInfo(ctx).Deadline)
-	return context.WithTimeout(ctx, left-left/20)
-}
-
 func orNone(names []string) string {
 	if len(names) == 0 {
 		return "one to be enrolled"
@@ -58,14 +51,14 @@ func orNone(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// patience is the share of its time after which AwaitReleased leaves the rest to the reconciler.
-const patience = 10
+// releaseShare is the share of its time after which AwaitReleased leaves the rest to the reconciler.
+const releaseShare = 10
 
 // AwaitReleased waits until every enrolled edge has let go of what a revision no longer has, and then frees it. Edges
 // that are away do not hold it up for long: the reconciler frees it once they are back or retired.
 func (n *Network) AwaitReleased(ctx context.Context, in domain.RevisionInput) (struct{}, error) {
 	total := time.Until(activity.GetInfo(ctx).Deadline)
-	bounded, cancel := context.WithTimeout(ctx, total/patience)
+	bounded, cancel := context.WithTimeout(ctx, total/releaseShare)
 	defer cancel()
 	var away []string
 	err := n.wait(bounded, in, func(_, releasable bool, waiting []string) bool {

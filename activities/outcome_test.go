@@ -3,6 +3,7 @@ package activities_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"go.temporal.io/sdk/testsuite"
 
@@ -100,6 +101,48 @@ func TestLeftoverLock(t *testing.T) {
 	}
 }
 
+// TestDestroyStopsAStartThatHangs has a start hold the CT's lock for good.
+func TestDestroyStopsAStartThatHangs(t *testing.T) {
+	w := newWorld(t)
+	in := w.request("web01", nil)
+	step(t, w.set.Proxmox.Create, w.placed(in))
+	c := w.container(in)
+	w.fault(pve.Fault{Operation: "lxc.start", Effect: pve.EffectTaskHang, Count: 1})
+	_, err := w.client.Start(t.Context(), c.Placement.Node, c.Placement.VMID)
+	w.must(err)
+	if left := step(t, w.set.Proxmox.Destroy, in); left.Leftover != "" {
+		t.Errorf("left over: %s", left.Leftover)
+	}
+	w.wantAbsent(c.Placement.VMID)
+}
+
+// TestStepsThatUndoTryOn has Proxmox VE refuse a destroy in words that nobody knows.
+func TestStepsThatUndoTryOn(t *testing.T) {
+	w := newWorld(t)
+	in := w.ready("web01")
+	w.fault(pve.Fault{Operation: "lxc.delete", Effect: pve.EffectError, Status: 500, Text: "out of luck", Count: 1})
+	_, err := perform(t, w.set.Proxmox.Destroy, in)
+	if _, retryable := atBorder(t, activities.AtBorder(err, activities.Standing{})); err == nil || !retryable {
+		t.Errorf("the refused destroy crosses the border as %v, want it tried again", err)
+	}
+}
+
+// TestANodeThatIsAwayGetsSomeTime before the step goes elsewhere.
+func TestANodeThatIsAwayGetsSomeTime(t *testing.T) {
+	w := newWorld(t)
+	in := w.request("web01", nil)
+	step(t, w.set.Records.Begin, in)
+	step(t, w.set.Records.Place, domain.PlaceInput{OperationInput: in})
+	w.fault(pve.Fault{Operation: "storage.content", Effect: pve.EffectError, Status: 595, Text: "No route to host"})
+	_, err := perform(t, w.set.Proxmox.PullImage, in)
+	for spent, want := range map[time.Duration]bool{5 * time.Second: true, 20 * time.Second: false} {
+		info, retryable := atBorder(t, activities.AtBorder(err, activities.Standing{Spent: spent, Total: 100 * time.Second}))
+		if !info.Elsewhere || retryable != want {
+			t.Errorf("%s of 100 s spent: crosses as %+v, tried again here: %v, want %v", spent, info, retryable, want)
+		}
+	}
+}
+
 // TestAVMIDThatIsTaken is told as such, and avoided when the container is placed again.
 func TestAVMIDThatIsTaken(t *testing.T) {
 	w := newWorld(t)
@@ -134,7 +177,7 @@ func TestBorder(t *testing.T) {
 	create := w.placed(in)
 	w.fault(pve.Fault{Operation: "lxc.create", Effect: pve.EffectTaskFail, Text: "lvcreate 'pve/vm' error: not enough free space", Count: 1})
 	_, err := perform(t, w.set.Proxmox.Create, create)
-	info, retryable := atBorder(t, activities.AtBorder(err))
+	info, retryable := atBorder(t, activities.AtBorder(err, activities.Standing{}))
 	if !info.Elsewhere || retryable {
 		t.Errorf("a full storage crosses the border as %+v, retryable %v; want another node asked for", info, retryable)
 	}

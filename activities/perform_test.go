@@ -157,7 +157,7 @@ func persist[I, O any](t *testing.T, fn func(context.Context, I) (O, error), in 
 		if err == nil {
 			return out
 		}
-		if _, retryable := atBorder(t, activities.AtBorder(err)); !retryable || try == 5 {
+		if _, retryable := atBorder(t, activities.AtBorder(err, activities.Standing{})); !retryable || try == 5 {
 			t.Fatalf("try %d: %v", try, err)
 		}
 	}

@@ -75,11 +75,9 @@ func (p *Proxmox) Verify(ctx context.Context, in domain.OperationInput) (struct{
 		return struct{}{}, err
 	}
 	p.journal().enter(ctx, in, "verify", "Waits until the guest holds "+t.Address+".")
-	bounded, cancel := beforeDeadline(ctx)
-	defer cancel()
 	seen := ""
-	err = p.until(bounded, "waits for the guest's address", func() (bool, error) {
-		status, err := t.pve.Status(bounded, t.node.Name, t.Placement.VMID)
+	err = p.until(ctx, "waits for the guest's address", func() (bool, error) {
+		status, err := t.pve.Status(ctx, t.node.Name, t.Placement.VMID)
 		if err != nil {
 			return false, p.guard(ctx, t, err)
 		}
@@ -89,14 +87,14 @@ func (p *Proxmox) Verify(ctx context.Context, in domain.OperationInput) (struct{
 		if t.Unmanaged {
 			return true, nil
 		}
-		held, err := t.address(bounded)
+		held, err := t.address(ctx)
 		if err != nil {
 			return false, err
 		}
 		seen = held
 		return held == t.Address, nil
 	})
-	if errors.Is(err, context.DeadlineExceeded) && !errors.Is(ctx.Err(), context.Canceled) {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = domain.Errorf(domain.Permanent, "The guest did not get its address %s: %s.", t.Address, whatItHolds(seen))
 	}
 	if err != nil {
@@ -104,16 +102,6 @@ func (p *Proxmox) Verify(ctx context.Context, in domain.OperationInput) (struct{
 	}
 	p.journal().add(ctx, in, "verify", info, "The guest runs and holds "+t.Address+".")
 	return struct{}{}, p.Store.ObservePower(ctx, t.ID, domain.PowerRunning)
-}
-
-// beforeDeadline ends a little before ctx does: an activity that still waits at its deadline cannot tell any more what it
-// saw, since Temporal has given it up by then.
-func beforeDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, time.Until(deadline)*9/10)
 }
 
 func whatItHolds(seen string) string {

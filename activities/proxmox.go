@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -117,18 +118,24 @@ func (p *Proxmox) renew(ctx context.Context, holder string) {
 	}
 }
 
-// until asks again and again, with heartbeats, until done or an error.
+// until asks again and again, with heartbeats, until done or an error. doing says for what, should the time not suffice.
 func (p *Proxmox) until(ctx context.Context, doing string, done func() (bool, error)) error {
 	tick := time.NewTicker(p.Poll)
 	defer tick.Stop()
 	for {
 		ok, err := done()
-		if err != nil || ok {
+		if ok && err == nil {
+			return nil
+		}
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
 		activity.RecordHeartbeat(ctx, beat{Doing: doing})
 		select {
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return domain.Errorf(domain.Transient, "not within the time allowed: %s: %w", doing, ctx.Err())
+			}
 			return ctx.Err()
 		case <-tick.C:
 		}
@@ -154,7 +161,11 @@ func resumed(ctx context.Context) (proxmox.TaskRef, bool) {
 // follow waits for a task, with its UPID in every heartbeat, and keeps the warnings of one that succeeded with some.
 func (p *Proxmox) follow(ctx context.Context, in domain.OperationInput, t target, step string, task proxmox.TaskRef) error {
 	activity.RecordHeartbeat(ctx, beat{Doing: step, Task: task})
-	result, err := t.pve.Wait(ctx, task, time.Until(activity.GetInfo(ctx).Deadline), func(progress proxmox.Progress) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = activity.GetInfo(ctx).Deadline
+	}
+	result, err := t.pve.Wait(ctx, task, time.Until(deadline), func(progress proxmox.Progress) {
 		activity.RecordHeartbeat(ctx, beat{Doing: progress.LastLine, Task: task})
 	})
 	if err != nil {

@@ -136,7 +136,16 @@ func (s *Nodes) clusterFor(ctx context.Context, in NodeInput) (newcomer, error) 
 		Name: in.Cluster, Endpoints: endpoints([]string{in.URL}), TokenID: in.TokenID, Token: in.Token, CA: in.CA,
 		Insecure: in.Insecure, VMIDFirst: domain.DefaultVMIDFirst, VMIDLast: domain.DefaultVMIDLast,
 	}
-	if known, found, err := clusterAt(ctx, s.Store, c.Endpoints); err != nil || found {
+	known, found, err := clusterAt(ctx, s.Store, c.Endpoints)
+	if err != nil {
+		return newcomer{}, err
+	}
+	if found {
+		// The cluster goes on using its own credential. Another one that came along still has to be right: whoever mistyped it
+		// would take it for accepted.
+		if c.Token != "" && (c.Token != known.Token || c.TokenID != known.TokenID) {
+			err = s.meet(ctx, &c)
+		}
 		return newcomer{cluster: known, known: true}, err
 	}
 	if err := validCluster(c, in.Cluster == ""); err != nil {

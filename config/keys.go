@@ -49,7 +49,7 @@ type Config struct {
 	EdgeNamespace string `key:"edge_namespace" help:"network namespace that dnsmasq runs in; empty means the host's"`
 
 	Lab          bool          `key:"lab" help:"standalone: also start the lab with a demo site"`
-	LabListen    string        `key:"lab_listen" default:"127.0.0.1:8006" help:"address of the lab's Proxmox VE API"`
+	LabListen    string        `key:"lab_listen" default:"127.0.0.1:8006" help:"address of the lab's Proxmox VE API; further nodes serve it on the loopback addresses after it"`
 	LabRegistry  string        `key:"lab_registry" default:"127.0.0.1:5000" help:"address of the lab's image registry"`
 	LabNamespace string        `key:"lab_namespace" default:"berth-lab" help:"network namespace of the lab's guests"`
 	LabNetwork   string        `key:"lab_network" default:"198.18.0.0/24" help:"network of the lab's guests, out of 198.18.0.0/15"`

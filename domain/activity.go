@@ -49,7 +49,6 @@ type Deadlines struct {
 	Start     time.Duration `json:"start"`
 	Verify    time.Duration `json:"verify"` // until the guest holds its address
 	Power     time.Duration `json:"power"`
-	Destroy   time.Duration `json:"destroy"`
 	Heartbeat time.Duration `json:"heartbeat"` // silence after which an activity's worker counts as dead
 	Undo      time.Duration `json:"undo"`      // how long a compensation is tried before a human is needed
 }
@@ -65,7 +64,6 @@ func DefaultDeadlines() Deadlines {
 		Start:     6 * time.Minute,
 		Verify:    2 * time.Minute,
 		Power:     5 * time.Minute,
-		Destroy:   5 * time.Minute,
 		Heartbeat: 20 * time.Second,
 		Undo:      30 * time.Minute,
 	}
@@ -76,7 +74,7 @@ func (d Deadlines) Scale(f float64) Deadlines {
 	s := func(v time.Duration) time.Duration { return time.Duration(float64(v) * f) }
 	return Deadlines{
 		Network: s(d.Network), Release: s(d.Release), Pull: s(d.Pull), Create: s(d.Create), Start: s(d.Start),
-		Verify: s(d.Verify), Power: s(d.Power), Destroy: s(d.Destroy), Heartbeat: max(s(d.Heartbeat), 2*time.Second),
+		Verify: s(d.Verify), Power: s(d.Power), Heartbeat: max(s(d.Heartbeat), 2*time.Second),
 		Undo: s(d.Undo),
 	}
 }

@@ -275,6 +275,19 @@ func (c *cell) outcome() end {
 	return ""
 }
 
+// journal is what the operation tells of its steps.
+func (c *cell) journal() string {
+	answer, err := c.p.Client.ListOperationEventsWithResponse(c.t.Context(), c.operation, &client.ListOperationEventsParams{})
+	if err != nil {
+		return "no journal: " + err.Error()
+	}
+	var b strings.Builder
+	for _, e := range answer.JSON200.Items {
+		fmt.Fprintf(&b, "%s %s\n", e.Time.Format("15:04:05.000"), e.Message)
+	}
+	return b.String()
+}
+
 // tidy deletes what a cell leaves when all is well, so that the next one finds an empty world. What needs attention keeps
 // its VMID and address, as it should.
 func (c *cell) tidy(how end) {

@@ -67,11 +67,7 @@ func told(s step, f fault, results map[string]result, notes *[]string) string {
 	if !s.can(f) {
 		return "" // it is no call, or no task
 	}
-	k := pick{s, f}
-	if why := notYet[k.id()]; why != "" {
-		return "not yet " + note("Not yet: "+why)
-	}
-	r, ok := results[k.id()]
+	r, ok := results[pick{s, f}.id()]
 	if !ok {
 		return "**failed**"
 	}

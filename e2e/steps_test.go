@@ -51,13 +51,16 @@ const (
 // steps are all steps of all operations. A further operation is further rows.
 //
 // Where the node goes away for good with the CT on it, nobody can tell whether the CT is gone: a human has to look, and
-// VMID and address stay quarantined. The same holds when Proxmox VE refuses to remove a CT.
+// VMID and address stay quarantined. The same holds when Proxmox VE refuses to remove a CT for as long as it is tried, and when a
+// destroy hangs: to stop it would leave the lock `destroyed`, which a token cannot take off.
 var steps = []step{ //nolint:gochecknoglobals // data
 	{operation: "provision", name: "reserve", until: accepted, none: map[string]string{"hang": sqlOnly}},
 	{operation: "provision", name: "place", until: running, ends: map[string][]end{
-		"node away": {ready, undone, attention}, // it depends on how far it has come by then
+		"node away": {ready, attention}, // it depends on whether the CT was being created by then
 	}, none: map[string]string{"answer lost": sqlOnly, "hang": sqlOnly}},
-	{operation: "provision", name: "image", call: "oci.pull", task: true},
+	{operation: "provision", name: "image", call: "oci.pull", task: true, ends: map[string][]end{
+		"node away": {ready}, // on another node
+	}},
 	{operation: "provision", name: "create", call: "lxc.create", task: true, ends: map[string][]end{
 		"node away": {attention}, "task killed": {attention}, // the leftover lock `create`
 	}},
@@ -72,7 +75,7 @@ var steps = []step{ //nolint:gochecknoglobals // data
 	}, none: map[string]string{"hang": sqlOnly, "error": sqlOnly}},
 	{operation: "delete", name: "revoke", call: "acl.put", none: map[string]string{"node away": noWay}},
 	{operation: "delete", name: "destroy", call: "lxc.delete", task: true, ends: map[string][]end{
-		"error": {attention}, "node away": {attention}, "task killed": {attention},
+		"error": {attention}, "hang": {attention}, "node away": {attention}, "task killed": {attention},
 	}},
 	{operation: "delete", name: "release", edge: true, ends: map[string][]end{"node away": {attention}}},
 	{operation: "delete", name: "remove", until: ctGone, ends: map[string][]end{
@@ -80,13 +83,6 @@ var steps = []step{ //nolint:gochecknoglobals // data
 	}, none: map[string]string{
 		"error": sqlOnly, "error that heals": sqlOnly, "answer lost": sqlOnly, "hang": sqlOnly,
 	}},
-}
-
-// notYet are the cells that show a defect which is not mended yet, with what is wrong.
-var notYet = map[string]string{ //nolint:gochecknoglobals // data
-	"provision/start x hang": "a start task that hangs is never stopped: it holds the CT's lock, so the CT cannot be removed when " +
-		"the start is undone, and the provision ends needing attention",
-	"delete/destroy x hang": "a destroy task that hangs is never stopped, so the delete ends needing attention instead of gone",
 }
 
 func (s step) id() string { return s.operation + "/" + s.name }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -155,6 +156,12 @@ func (c *Client) StopTask(ctx context.Context, ref TaskRef) error {
 	return c.change(ctx, "stop task "+ref.UPID, http.MethodDelete, nodePath(ref.Node, "tasks", ref.UPID), nil)
 }
 
+// RunningTasks lists what our own credentials have at work on a CT now.
+func (c *Client) RunningTasks(ctx context.Context, node string, vmid int) ([]Task, error) {
+	tasks, err := c.activeTasks(ctx, node, vmid)
+	return slices.DeleteFunc(tasks, func(t Task) bool { return !c.mine(t) }), err
+}
+
 // ownUser is how the task list names us.
 func (c *Client) ownUser() string {
 	if c.cfg.TokenID != "" {
@@ -172,9 +179,12 @@ func (c *Client) power(ctx context.Context, node string, vmid int, action string
 		ctPath(node, vmid, "status", action), params)
 }
 
-// deadlinePassed is the error of a task that did not end in time.
-func deadlinePassed(ref TaskRef, d time.Duration, last error) error {
-	err := fmt.Errorf("task %s has not ended within %s", ref.UPID, d)
+// deadlinePassed is the error of a task that did not end in time. line is the last one of its log.
+func deadlinePassed(ref TaskRef, d time.Duration, line string, last error) error {
+	err := fmt.Errorf("task %s has not ended within %s", ref.UPID, d.Round(time.Second))
+	if line != "" {
+		err = fmt.Errorf("%w; the last line of its log is %q", err, line)
+	}
 	if last != nil {
 		err = fmt.Errorf("%w, and the node did not answer in the end: %w", err, last)
 	}

@@ -95,7 +95,8 @@ func (t *transport) authorised(req *http.Request, path string) (*http.Response, 
 	return t.failover(req, path, ticket.header(req.Method))
 }
 
-// failover tries the endpoints in turn until one can be talked to. Nothing that may have been sent is sent again.
+// failover tries the endpoints in turn until one can be talked to. Nothing that may have been sent is sent again here, but what
+// comes next begins with another endpoint than the one that left a call unanswered.
 func (t *transport) failover(req *http.Request, path string, auth http.Header) (*http.Response, error) {
 	first := int(t.current.Load())
 	var err error
@@ -104,11 +105,16 @@ func (t *transport) failover(req *http.Request, path string, auth http.Header) (
 		var res *http.Response
 		res, err = t.once(req, path, auth, t.endpoints[n])
 		var call *callError
-		if err == nil || !errors.As(err, &call) || call.sent || req.Context().Err() != nil {
+		silent := err != nil && errors.As(err, &call)
+		if !silent || req.Context().Err() != nil {
 			t.current.Store(int32(n)) //nolint:gosec // an index of a short list
 			return res, err
 		}
 		t.cfg.Logger.WarnContext(req.Context(), "Proxmox endpoint does not answer", "endpoint", t.endpoints[n].Host, "error", call.err)
+		if call.sent {
+			t.current.Store(int32((n + 1) % len(t.endpoints))) //nolint:gosec // the same
+			return nil, err
+		}
 	}
 	return nil, err
 }

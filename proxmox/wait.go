@@ -2,6 +2,7 @@ package proxmox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -43,9 +44,13 @@ const keepLines = 200
 // noSuchTaskGrace is how long a node may not know a task it has just named.
 const noSuchTaskGrace = 10 * time.Second
 
+// silenceShare is the share of its deadline that a waiter bears with a node that cannot be reached.
+const silenceShare = 10
+
 // Wait follows a task to its end, whichever process started it. "OK" and "WARNINGS: n" are success; a failure becomes an error by the
-// failure table from exit status and log. An unanswered look does not mean that the task failed: Wait goes on until deadline, and then,
-// as when ctx ends, the outcome is unknown. beat, if not nil, is called after every look.
+// failure table from exit status and log. An unanswered look does not mean that the task failed: Wait goes on until deadline, or until
+// the node could not be reached for a tenth of it, and then, as when ctx ends, the outcome is unknown. beat, if not nil, is called after
+// every look.
 func (c *Client) Wait(ctx context.Context, ref TaskRef, deadline time.Duration, beat func(Progress)) (TaskResult, error) {
 	if ref.IsZero() {
 		return TaskResult{}, nil
@@ -53,6 +58,7 @@ func (c *Client) Wait(ctx context.Context, ref TaskRef, deadline time.Duration, 
 	look := context.WithValue(ctx, oneTry{}, true)
 	started, pause := c.cfg.Now(), c.cfg.PollFirst
 	log := taskLog{client: c, ref: ref}
+	heard := started
 	for {
 		task, err := c.TaskStatus(look, ref)
 		if err == nil && !task.Running {
@@ -67,13 +73,16 @@ func (c *Client) Wait(ctx context.Context, ref TaskRef, deadline time.Duration, 
 		if err == nil {
 			log.read(look)
 		}
+		if !Unreachable(err) {
+			heard = c.cfg.Now()
+		}
 		if beat != nil {
 			beat(log.progress())
 		}
-		if age >= deadline {
-			return TaskResult{Log: log.lines}, deadlinePassed(ref, deadline, err)
+		if age >= deadline || c.cfg.Now().Sub(heard) >= deadline/silenceShare || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return TaskResult{Log: log.lines}, deadlinePassed(ref, age, log.progress().LastLine, err)
 		}
-		if err := c.cfg.Sleep(ctx, min(pause, deadline-age)); err != nil {
+		if err := c.cfg.Sleep(ctx, min(pause, deadline-age)); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return TaskResult{Log: log.lines}, domain.Errorf(domain.UnknownOutcome,
 				"stopped waiting for task %s, which goes on: %w", ref.UPID, err)
 		}

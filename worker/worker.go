@@ -26,7 +26,7 @@ const stopTimeout = 5 * time.Second
 // Start starts polling. Two queues keep image pulls, which last for minutes, from holding up anything else.
 func Start(c client.Client, set activities.Set, logger *slog.Logger) (*Workers, error) {
 	main := worker.New(c, domain.TaskQueue, worker.Options{
-		Interceptors:                            []interceptor.WorkerInterceptor{&errorsAtBorder{}},
+		Interceptors:                            []interceptor.WorkerInterceptor{&border{}},
 		MaxConcurrentActivityExecutionSize:      200, // most of them wait for Proxmox VE; slots per node bound what it has to bear
 		MaxConcurrentLocalActivityExecutionSize: 50,
 		MaxConcurrentActivityTaskPollers:        8,
@@ -39,7 +39,7 @@ func Start(c client.Client, set activities.Set, logger *slog.Logger) (*Workers, 
 	workflows.Register(main)
 	set.Register(main)
 	pulls := worker.New(c, domain.PullQueue, worker.Options{
-		Interceptors:                       []interceptor.WorkerInterceptor{&errorsAtBorder{}},
+		Interceptors:                       []interceptor.WorkerInterceptor{&border{}},
 		DisableWorkflowWorker:              true,
 		MaxConcurrentActivityExecutionSize: 50,
 		MaxHeartbeatThrottleInterval:       2 * time.Second,

@@ -49,7 +49,7 @@ func newScript() *script {
 // failing makes every call of an activity fail for good, the way the worker's border tells it.
 func (s *script) failing(name string, errs ...error) *script {
 	for _, err := range errs {
-		s.fails[name] = append(s.fails[name], activities.AtBorder(err))
+		s.fails[name] = append(s.fails[name], activities.AtBorder(err, activities.Standing{}))
 	}
 	return s
 }
@@ -132,7 +132,7 @@ func (s *script) offer(in domain.PlaceInput) (domain.Placed, error) {
 			return n, nil
 		}
 	}
-	return domain.Placed{}, activities.AtBorder(domain.Errorf(domain.Permanent, "No node can take the container."))
+	return domain.Placed{}, activities.AtBorder(domain.Errorf(domain.Permanent, "No node can take the container."), activities.Standing{})
 }
 
 // answer makes an activity that plays the script and answers out.

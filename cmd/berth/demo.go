@@ -46,11 +46,16 @@ func (s *system) demo(ctx context.Context, l *lab) (domain.Secret, error) {
 	if err != nil && !domain.Is(err, domain.Conflict) {
 		return "", err
 	}
-	for _, name := range s.cfg.LabNodes {
+	addresses := labAddresses(s.cfg)
+	for i, name := range s.cfg.LabNodes {
+		if _, err := s.app.Nodes.Get(ctx, self, name); err == nil {
+			continue
+		}
 		_, findings, err := s.app.Nodes.Create(ctx, self, app.NodeInput{
-			Site: demoSite, Name: name, URL: "https://" + s.cfg.LabListen, TokenID: labTokenID, Token: labToken, CA: string(l.ca),
+			Site: demoSite, Name: name, URL: "https://" + addresses[min(i, len(addresses)-1)],
+			TokenID: labTokenID, Token: labToken, CA: string(l.ca),
 		})
-		if err != nil && !domain.Is(err, domain.Conflict) {
+		if err != nil {
 			for _, f := range findings {
 				s.logger.Error("node of the lab", "node", name, "what", f.What, "fix", f.Fix)
 			}

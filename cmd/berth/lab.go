@@ -74,7 +74,7 @@ func startLab(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *l
 			err = errors.Join(err, l.stop(context.WithoutCancel(ctx)))
 		}
 	}()
-	for _, address := range []string{cfg.LabListen, cfg.LabRegistry} {
+	for _, address := range append(labAddresses(cfg), cfg.LabRegistry) {
 		if err := process.CheckPort(address); err != nil {
 			return nil, err
 		}
@@ -166,17 +166,35 @@ func (l *lab) startCluster() error {
 	if l.cluster, err = pve.New(conf); err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", l.cfg.LabListen)
-	if err != nil {
-		return fmt.Errorf("lab's Proxmox VE API: %w", err)
-	}
-	go func() {
-		err := l.cluster.Serve(listener, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
-		if err != nil && !errors.Is(err, net.ErrClosed) {
-			l.logger.Error("lab's Proxmox VE API ended", "error", err)
+	for i, address := range labAddresses(l.cfg) {
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			return fmt.Errorf("lab's Proxmox VE API: %w", err)
 		}
-	}()
+		go func() {
+			err := l.cluster.ServeAt(l.cfg.LabNodes[i], listener,
+				&tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
+			if err != nil && !errors.Is(err, net.ErrClosed) {
+				l.logger.Error("lab's Proxmox VE API ended", "error", err)
+			}
+		}()
+	}
 	return nil
+}
+
+// labAddresses are where the nodes of the lab serve the Proxmox VE API: the first on lab_listen, the others on the same port of
+// the loopback addresses after it, since real nodes have addresses of their own, too. Without IPv4 the first node alone serves.
+func labAddresses(cfg config.Config) []string {
+	addresses := []string{cfg.LabListen}
+	next, err := netip.ParseAddrPort(cfg.LabListen)
+	if err != nil || !next.Addr().Is4() {
+		return addresses
+	}
+	for range len(cfg.LabNodes) - 1 {
+		next = netip.AddrPortFrom(next.Addr().Next(), next.Port())
+		addresses = append(addresses, next.String())
+	}
+	return addresses
 }
 
 // certificate returns the API's self-signed certificate, made at the first start.
@@ -184,7 +202,7 @@ func (l *lab) certificate() (tls.Certificate, error) {
 	path := filepath.Join(l.cfg.Data, "lab", "pve.pem")
 	both, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if both, err = selfSigned(); err == nil {
+		if both, err = selfSigned(labAddresses(l.cfg)); err == nil {
 			err = errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, both, 0o600))
 		}
 	}
@@ -196,7 +214,7 @@ func (l *lab) certificate() (tls.Certificate, error) {
 	return tls.X509KeyPair(both, both)
 }
 
-func selfSigned() ([]byte, error) {
+func selfSigned(addresses []string) ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -206,6 +224,11 @@ func selfSigned() ([]byte, error) {
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0),
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	for _, address := range addresses {
+		if at, err := netip.ParseAddrPort(address); err == nil {
+			template.IPAddresses = append(template.IPAddresses, at.Addr().AsSlice())
+		}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {

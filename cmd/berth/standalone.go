@@ -137,7 +137,7 @@ func checkPorts(cfg config.Config) error {
 		}
 	}
 	if cfg.Lab {
-		addresses = append(addresses, cfg.LabListen, cfg.LabRegistry)
+		addresses = append(append(addresses, labAddresses(cfg)...), cfg.LabRegistry)
 	}
 	var taken []error
 	for _, a := range addresses {

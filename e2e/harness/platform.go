@@ -29,8 +29,8 @@ const (
 	Owner  = "admin"
 )
 
-// Nodes are the nodes of the lab's cluster.
-var Nodes = []string{"pve1", "pve2"} //nolint:gochecknoglobals // a constant list
+// Nodes are the nodes of the lab's cluster: enough for a quorum when one is away.
+var Nodes = []string{"pve1", "pve2", "pve3"} //nolint:gochecknoglobals // a constant list
 
 // The lab's API token, as `berth lab` prints it. It is no secret.
 const (
