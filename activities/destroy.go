@@ -30,7 +30,7 @@ func (p *Proxmox) destroy(ctx context.Context, in domain.OperationInput, t targe
 	if task, ok := resumed(ctx); ok {
 		// Whatever became of it, the state of the node tells.
 		if err := p.follow(ctx, in, t, "destroy", task); err != nil {
-			p.journal().add(ctx, in, "destroy", warning, err.Error())
+			p.journal().add(ctx, in, "destroy", warning, words(err))
 		}
 	}
 	if done, err := p.endCreate(ctx, in, t); done || err != nil {

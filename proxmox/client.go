@@ -48,6 +48,7 @@ type Client struct {
 	api  *goproxmox.Client
 	http *http.Client
 	base string
+	hide []string // values that no text of Proxmox may show
 }
 
 // apiRoot is below every endpoint; /api2/extjs would answer 200 to everything.
@@ -169,7 +170,7 @@ func (c *Client) get(ctx context.Context, what, path string, query url.Values, v
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
-	return wrap(what, false, c.api.Get(ctx, path, v))
+	return wrap(what, false, c.api.Get(c.hiding(ctx), path, v))
 }
 
 // rows reads a list whose rows are decoded one by one.
@@ -204,6 +205,7 @@ func (c *Client) dispatch(ctx context.Context, what, method, path string, params
 
 func (c *Client) send(ctx context.Context, what, method, path string, params map[string]any) (answer string, err error) {
 	var data flexString
+	ctx = c.hiding(ctx)
 	switch method {
 	case http.MethodPost:
 		err = c.api.Post(ctx, path, body(params), &data)
