@@ -340,6 +340,6 @@ var failures = []Failure{
 	},
 	{
 		Name: rowRefused, Kind: domain.Permanent, Reaction: Fail,
-		Words: "Proxmox refused{said}. Ask an administrator, who finds the whole of it in the task's log on the node.",
+		Words: "Proxmox refused{said}. Ask an administrator to look at the node, and then try again.",
 	},
 }
