@@ -32,6 +32,9 @@ type Config struct {
 	Insecure  bool          // do not verify certificates
 	Timeout   time.Duration // of one request; default 40 s, as a proxied call to a dead node takes Proxmox 30 s
 
+	// Observe is told of every request: which call it was, the status of the answer (0 when none came), and how long it took.
+	Observe func(call Call, status int, took time.Duration)
+
 	HTTPClient *http.Client // its Transport carries the requests; nil: one with CA and Insecure applied
 	Logger     *slog.Logger // calls at debug level, odd answers at warn; nil: none
 
@@ -129,6 +132,9 @@ func (cfg *Config) fill(pool *x509.CertPool) {
 	}
 	if cfg.Sleep == nil {
 		cfg.Sleep = sleep
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(Call, int, time.Duration) {}
 	}
 	if cfg.Random == nil {
 		cfg.Random = rand.Float64

@@ -135,9 +135,11 @@ func (t *transport) once(req *http.Request, path string, auth http.Header, endpo
 	failed := func(err error) error {
 		return &callError{req.Method, path, sent.Load(), hidden{scrub(err.Error()), err}}
 	}
+	call, _ := callFor(req.Method, path)
 	started := t.cfg.Now()
 	res, err := t.next.RoundTrip(out)
 	if err != nil {
+		t.cfg.Observe(call, 0, t.cfg.Now().Sub(started))
 		if ctxErr := req.Context().Err(); ctxErr != nil {
 			return nil, &callError{req.Method, path, sent.Load(), ctxErr}
 		}
@@ -145,7 +147,9 @@ func (t *transport) once(req *http.Request, path string, auth http.Header, endpo
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	t.cfg.Logger.DebugContext(ctx, "proxmox", "method", req.Method, "path", path, "status", res.StatusCode, "took", t.cfg.Now().Sub(started))
+	took := t.cfg.Now().Sub(started)
+	t.cfg.Observe(call, res.StatusCode, took)
+	t.cfg.Logger.DebugContext(ctx, "proxmox", "method", req.Method, "path", path, "status", res.StatusCode, "took", took)
 	if res.StatusCode >= http.StatusMultipleChoices {
 		res.Request = req
 		return nil, newAPIError(res, body, path, scrub)

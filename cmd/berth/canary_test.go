@@ -239,6 +239,7 @@ func (h *installation) places(s *story) map[string][]byte {
 	h.t.Helper()
 	answers, events := h.answers(s)
 	_, metrics := h.get(h.admin, "/metrics")
+	h.wantMeasured(s, metrics)
 	_, audit := h.get(h.admin, "/api/v1/audit?limit=500")
 	status, snapshot := h.get(h.edge, "/api/v1/edge/snapshot")
 	if status != http.StatusOK {
@@ -249,6 +250,27 @@ func (h *installation) places(s *story) map[string][]byte {
 		"log": h.log.bytes(), "log of Temporal": h.files("temporal.log"), "command line": s.output.Bytes(), "refusals": s.refusals.Bytes(),
 		"database": h.files("berth.db*"), "database of Temporal": h.files("temporal/*"), "arguments": h.arguments(),
 		"tasks of the node": h.tasks(),
+	}
+}
+
+// wantMeasured looks for what a running installation measures, and that no label grows with the containers.
+func (h *installation) wantMeasured(s *story, metrics []byte) {
+	h.t.Helper()
+	for _, line := range []string{
+		`berth_http_requests_total{method="GET",route="/api/v1/operations/:operation",status="200"}`, `berth_figures_ok 1`,
+		`berth_operation_duration_seconds_count{kind="provision",result="failed"} 3`, `berth_containers{power="running",state="ready"} 1`,
+		`berth_proxmox_call_duration_seconds_count{call="POST /nodes/{node}/lxc",status="200"}`, `berth_needs_attention 0`,
+		`berth_edge_online{edge="edge1",site="demo"} 1`, `go_sql_open_connections{db_name="berth"}`, `temporal_request_total{`,
+		`temporal_activity_execution_latency_seconds_count{activity_type="Create"`,
+	} {
+		if !bytes.Contains(metrics, []byte(line)) {
+			h.t.Errorf("%s is not measured", line)
+		}
+	}
+	for _, name := range []string{"canary-", s.container} {
+		if at := hides(metrics, name); at != "" {
+			h.t.Errorf("a label grows with the containers: %s", at)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"berth/activities"
 	"berth/app"
@@ -14,11 +15,12 @@ import (
 type inspector struct {
 	observer *activities.Observer
 	logger   *slog.Logger
+	called   func(proxmox.Call, int, time.Duration)
 }
 
 // Check implements app.Proxmox.
 func (i *inspector) Check(ctx context.Context, c domain.Cluster, n domain.Node) ([]domain.Finding, error) {
-	pve, err := proxmoxClient(c, i.logger)
+	pve, err := proxmoxClient(c, i.logger, i.called)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +36,7 @@ func (i *inspector) Check(ctx context.Context, c domain.Cluster, n domain.Node) 
 
 // Nodes implements app.Proxmox.
 func (i *inspector) Nodes(ctx context.Context, c domain.Cluster) ([]app.RemoteNode, error) {
-	pve, err := proxmoxClient(c, i.logger)
+	pve, err := proxmoxClient(c, i.logger, i.called)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +50,7 @@ func (i *inspector) Nodes(ctx context.Context, c domain.Cluster) ([]app.RemoteNo
 
 // Storages implements app.Proxmox.
 func (i *inspector) Storages(ctx context.Context, c domain.Cluster, node string) ([]app.RemoteStorage, error) {
-	pve, err := proxmoxClient(c, i.logger)
+	pve, err := proxmoxClient(c, i.logger, i.called)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +64,7 @@ func (i *inspector) Storages(ctx context.Context, c domain.Cluster, node string)
 
 // Guests implements app.Proxmox.
 func (i *inspector) Guests(ctx context.Context, c domain.Cluster, node string) ([]app.RemoteGuest, error) {
-	pve, err := proxmoxClient(c, i.logger)
+	pve, err := proxmoxClient(c, i.logger, i.called)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +82,7 @@ func (i *inspector) Guests(ctx context.Context, c domain.Cluster, node string) (
 
 // Name implements app.Proxmox.
 func (i *inspector) Name(ctx context.Context, c domain.Cluster) (name, version string, err error) {
-	pve, err := proxmoxClient(c, i.logger)
+	pve, err := proxmoxClient(c, i.logger, i.called)
 	if err != nil {
 		return "", "", err
 	}

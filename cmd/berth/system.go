@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	sdklog "go.temporal.io/sdk/log"
@@ -29,6 +30,7 @@ import (
 type system struct {
 	cfg      config.Config
 	logger   *slog.Logger
+	metrics  *metrics
 	ring     *secret.Ring
 	store    *store.Store
 	watcher  *store.Watcher
@@ -62,20 +64,35 @@ func openSystem(ctx context.Context, cfg config.Config, logger *slog.Logger) (*s
 		return nil, err
 	}
 	s := &system{cfg: cfg, logger: logger, ring: ring, store: st}
+	if err := s.measure(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
 	if s.watcher, err = store.NewWatcher(ctx, st); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	if s.temporal, err = dialTemporal(ctx, cfg, ring, logger); err != nil {
+	if s.temporal, err = dialTemporal(ctx, cfg, ring, logger, s.metrics.temporal); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	s.flows = app.NewTemporal(s.temporal)
-	s.clients = &activities.Clients{Store: st, New: func(c domain.Cluster) (*proxmox.Client, error) { return proxmoxClient(c, logger) }}
+	s.clients = &activities.Clients{Store: st, New: func(c domain.Cluster) (*proxmox.Client, error) { return proxmoxClient(c, logger, s.metrics.called) }}
 	s.images = oci.Registry{Transport: guarded.Dialer{Allow: cfg.DialAllow}.Transport()}
 	s.app = app.New(app.Config{
 		Store: st, Watcher: s.watcher, Workflows: s.flows, Images: s.images, Logger: logger,
-		Proxmox: &inspector{observer: s.observer(), logger: logger},
+		Proxmox: &inspector{observer: s.observer(), logger: logger, called: s.metrics.called},
 	})
 	return s, nil
+}
+
+// measure starts the process' metrics, with those of its database connections.
+func (s *system) measure() (err error) {
+	if s.metrics, err = newMetrics(s.logger); err != nil {
+		return err
+	}
+	pool, err := s.store.Pool()
+	if err != nil {
+		return err
+	}
+	return s.metrics.registry.Register(collectors.NewDBStatsCollector(pool, "berth"))
 }
 
 func (s *system) close() error {
@@ -100,6 +117,7 @@ func (s *system) activities() activities.Set {
 	return activities.Set{
 		Records: &activities.Records{
 			Store: s.store, Deadlines: domain.DefaultDeadlines().Scale(s.cfg.DeadlineScale), Debounce: debounce, Now: time.Now, Logger: s.logger,
+			Ended: s.metrics.ended,
 		},
 		Network:    &activities.Network{Store: s.store, Changed: s.flows.NetworkChanged, Poll: guestPoll, Logger: s.logger},
 		Proxmox:    &activities.Proxmox{Store: s.store, Clients: s.clients, Images: s.images, Poll: guestPoll, Now: time.Now, Logger: s.logger},
@@ -113,17 +131,18 @@ func (s *system) activities() activities.Set {
 const taskPoll = 25 * time.Millisecond
 
 // proxmoxClient makes a client for a cluster.
-func proxmoxClient(c domain.Cluster, logger *slog.Logger) (*proxmox.Client, error) {
+func proxmoxClient(c domain.Cluster, logger *slog.Logger, called func(proxmox.Call, int, time.Duration)) (*proxmox.Client, error) {
 	return proxmox.New(proxmox.Config{
 		Endpoints: c.Endpoints, TokenID: c.TokenID, Secret: c.Token.Reveal(), CA: []byte(c.CA), Insecure: c.Insecure,
-		Logger: logger, PollFirst: taskPoll, PollMax: 2 * time.Second,
+		Logger: logger, PollFirst: taskPoll, PollMax: 2 * time.Second, Observe: called,
 	})
 }
 
 // dialTemporal connects to Temporal and checks that it answers. Payloads are sealed with the key ring.
-func dialTemporal(ctx context.Context, cfg config.Config, ring *secret.Ring, logger *slog.Logger) (client.Client, error) {
+func dialTemporal(ctx context.Context, cfg config.Config, ring *secret.Ring, logger *slog.Logger, measured client.MetricsHandler) (client.Client, error) {
 	options := client.Options{
 		HostPort: cfg.TemporalAddress, Namespace: cfg.TemporalNamespace, Logger: sdklog.NewStructuredLogger(logger.With("part", "temporal")),
+		MetricsHandler: measured,
 	}
 	if cfg.TemporalCodec {
 		options.DataConverter = converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), &secret.Codec{Ring: ring})
