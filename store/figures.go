@@ -56,9 +56,9 @@ func (s *Store) Figures(ctx context.Context) (f Figures, err error) {
 	now := s.now()
 	open := []domain.OperationState{domain.OpPending, domain.OpWaiting, domain.OpRunning}
 	for _, c := range []struct {
-		into          *[]Counted
+		into           *[]Counted
 		table, columns string
-		states        []domain.OperationState
+		states         []domain.OperationState
 	}{
 		{&f.Containers, "containers", "state AS one, power AS two", nil},
 		{&f.Operations, "operations", "kind AS one, state AS two", open},

@@ -177,11 +177,16 @@ func (h *installation) run(logger *slog.Logger) {
 // pretended is a daemon that serves whatever it is given.
 type pretended struct{}
 
-func (pretended) Apply(context.Context, domain.Snapshot) ([]templates.Problem, error) { return nil, nil }
-func (pretended) Status(context.Context) (edge.Status, error)                         { return edge.Status{Name: "pretended"}, nil }
-func (pretended) Died() <-chan struct{}                                               { return nil }
-func (pretended) Detach()                                                             {}
-func (pretended) Stop(context.Context) error                                          { return nil }
+func (pretended) Apply(context.Context, domain.Snapshot) ([]templates.Problem, error) {
+	return nil, nil
+}
+
+func (pretended) Status(context.Context) (edge.Status, error) {
+	return edge.Status{Name: "pretended"}, nil
+}
+func (pretended) Died() <-chan struct{}      { return nil }
+func (pretended) Detach()                    {}
+func (pretended) Stop(context.Context) error { return nil }
 
 // as returns a client with a token.
 func (h *installation) as(token domain.Secret) *client.Client {

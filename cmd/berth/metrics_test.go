@@ -64,7 +64,9 @@ berth_quarantined{what="vmid"} 0
 		t.Errorf("two scrapes at once were counted %d times, want once", counted)
 	}
 	now = now.Add(figuresAge)
-	f.count = func(context.Context) (store.Figures, error) { return store.Figures{}, errors.New("the database is gone") }
+	f.count = func(context.Context) (store.Figures, error) {
+		return store.Figures{}, errors.New("the database is gone")
+	}
 	if n := testutil.CollectAndCount(f); n != 1 || testutil.ToFloat64(only(f, "berth_figures_ok")) != 0 {
 		t.Errorf("%d figures are told of a database that is gone, want berth_figures_ok 0 alone", n)
 	}
