@@ -32,8 +32,8 @@ type Config struct {
 	Insecure  bool          // do not verify certificates
 	Timeout   time.Duration // of one request; default 40 s, as a proxied call to a dead node takes Proxmox 30 s
 
-	// Observe is told of every request: which call it was, the status of the answer (0 when none came), and how long it took.
-	Observe func(call Call, status int, took time.Duration)
+	// Observe is told of every request before it is sent; what it returns is told the status of the answer, 0 when none came.
+	Observe func(context.Context, Call) (answered func(status int))
 
 	HTTPClient *http.Client // its Transport carries the requests; nil: one with CA and Insecure applied
 	Logger     *slog.Logger // calls at debug level, odd answers at warn; nil: none
@@ -134,7 +134,7 @@ func (cfg *Config) fill(pool *x509.CertPool) {
 		cfg.Sleep = sleep
 	}
 	if cfg.Observe == nil {
-		cfg.Observe = func(Call, int, time.Duration) {}
+		cfg.Observe = func(context.Context, Call) func(int) { return func(int) {} }
 	}
 	if cfg.Random == nil {
 		cfg.Random = rand.Float64

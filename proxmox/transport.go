@@ -136,10 +136,11 @@ func (t *transport) once(req *http.Request, path string, auth http.Header, endpo
 		return &callError{req.Method, path, sent.Load(), hidden{scrub(err.Error()), err}}
 	}
 	call, _ := callFor(req.Method, path)
+	answered := t.cfg.Observe(req.Context(), call)
 	started := t.cfg.Now()
 	res, err := t.next.RoundTrip(out)
 	if err != nil {
-		t.cfg.Observe(call, 0, t.cfg.Now().Sub(started))
+		answered(0)
 		if ctxErr := req.Context().Err(); ctxErr != nil {
 			return nil, &callError{req.Method, path, sent.Load(), ctxErr}
 		}
@@ -147,9 +148,8 @@ func (t *transport) once(req *http.Request, path string, auth http.Header, endpo
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	took := t.cfg.Now().Sub(started)
-	t.cfg.Observe(call, res.StatusCode, took)
-	t.cfg.Logger.DebugContext(ctx, "proxmox", "method", req.Method, "path", path, "status", res.StatusCode, "took", took)
+	answered(res.StatusCode)
+	t.cfg.Logger.DebugContext(ctx, "proxmox", "method", req.Method, "path", path, "status", res.StatusCode, "took", t.cfg.Now().Sub(started))
 	if res.StatusCode >= http.StatusMultipleChoices {
 		res.Request = req
 		return nil, newAPIError(res, body, path, scrub)

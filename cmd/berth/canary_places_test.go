@@ -31,7 +31,9 @@ func (h *installation) places(s *story) map[string][]byte {
 	if status != http.StatusOK {
 		h.t.Errorf("the edge's snapshot is answered with %d", status)
 	}
+	h.wantTraced()
 	return map[string][]byte{
+		"traces":    h.spans.bytes(),
 		"histories": h.histories(), "answers": answers, "events": events, "metrics": metrics, "audit": audit, "snapshot": snapshot,
 		"log": h.log.bytes(), "log of Temporal": h.files("temporal.log"), "command line": s.output.Bytes(), "refusals": s.refusals.Bytes(),
 		"database": h.files("berth.db*"), "database of Temporal": h.files("temporal/*"), "arguments": h.arguments(),

@@ -99,6 +99,7 @@ func (h *installation) plant() *story {
 		"histories": "canary-stays", "log": "canary-stays", "log of Temporal": "ready", "answers": "canary-stays", "audit": "canary-stays",
 		"refusals": "urn:berth:problem:", "command line": "canary-stays", "database": "canary-stays", "tasks of the node": "OK",
 		"arguments": "berth-temporal", "metrics": "/api/v1/containers", "events": "Creates CT", "snapshot": "canary-stays",
+		"traces":               "POST /api/v1/containers",
 		"database of Temporal": "canary-stays",
 	}
 	return s

@@ -41,6 +41,7 @@ type installation struct {
 	admin domain.Secret
 	edge  domain.Secret
 	url   string
+	spans *collector
 }
 
 // recorder keeps what is logged.
@@ -80,7 +81,7 @@ func install(t *testing.T) *installation {
 		t.Fatal(err)
 	}
 	api, frontend := loopback(t), loopback(t)
-	h := &installation{t: t, log: &recorder{}, url: "http://" + api}
+	h := &installation{t: t, log: &recorder{}, url: "http://" + api, spans: collect(t)}
 	data := t.TempDir()
 	h.cfg = config.Config{
 		Data: data, Database: "sqlite://" + filepath.Join(data, "berth.db"), KeysFile: filepath.Join(data, "keys.json"),

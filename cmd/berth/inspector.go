@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"berth/activities"
 	"berth/app"
@@ -15,7 +14,7 @@ import (
 type inspector struct {
 	observer *activities.Observer
 	logger   *slog.Logger
-	called   func(proxmox.Call, int, time.Duration)
+	called   observe
 }
 
 // Check implements app.Proxmox.

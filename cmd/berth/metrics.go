@@ -70,8 +70,10 @@ func (m *metrics) ended(o domain.Operation) {
 
 // called counts a request to Proxmox VE.
 func (m *metrics) called(call proxmox.Call, status int, took time.Duration) {
-	m.calls.WithLabelValues(call.Method+" "+call.Path, strconv.Itoa(status)).Observe(took.Seconds())
+	m.calls.WithLabelValues(name(call), strconv.Itoa(status)).Observe(took.Seconds())
 }
+
+func name(call proxmox.Call) string { return call.Method + " " + call.Path }
 
 // handler answers GET /metrics of a process without an API.
 func (m *metrics) handler() http.Handler {

@@ -51,7 +51,7 @@ func (s *system) serveAPI(ctx context.Context, ready chan<- struct{}) error {
 	if err := s.metrics.registry.Register(&figures{count: s.store.Figures, now: time.Now, logger: s.logger}); err != nil {
 		return err
 	}
-	handler, err := api.New(s.app, api.Options{Logger: s.logger, Registry: s.metrics.registry}) //nolint:contextcheck // requests bring their own
+	handler, err := api.New(s.app, api.Options{Logger: s.logger, Registry: s.metrics.registry, Traces: s.traces.provider}) //nolint:contextcheck // requests bring their own
 	if err != nil {
 		return err
 	}

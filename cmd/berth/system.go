@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	sdklog "go.temporal.io/sdk/log"
@@ -31,6 +30,7 @@ type system struct {
 	cfg      config.Config
 	logger   *slog.Logger
 	metrics  *metrics
+	traces   *traces
 	ring     *secret.Ring
 	store    *store.Store
 	watcher  *store.Watcher
@@ -64,40 +64,33 @@ func openSystem(ctx context.Context, cfg config.Config, logger *slog.Logger) (*s
 		return nil, err
 	}
 	s := &system{cfg: cfg, logger: logger, ring: ring, store: st}
-	if err := s.measure(); err != nil {
+	if err := s.measure(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	if s.watcher, err = store.NewWatcher(ctx, st); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	if s.temporal, err = dialTemporal(ctx, cfg, ring, logger, s.metrics.temporal); err != nil {
+	if s.temporal, err = s.dial(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	s.flows = app.NewTemporal(s.temporal)
-	s.clients = &activities.Clients{Store: st, New: func(c domain.Cluster) (*proxmox.Client, error) { return proxmoxClient(c, logger, s.metrics.called) }}
+	s.clients = &activities.Clients{Store: st, New: func(c domain.Cluster) (*proxmox.Client, error) { return proxmoxClient(c, logger, s.called) }}
 	s.images = oci.Registry{Transport: guarded.Dialer{Allow: cfg.DialAllow}.Transport()}
 	s.app = app.New(app.Config{
 		Store: st, Watcher: s.watcher, Workflows: s.flows, Images: s.images, Logger: logger,
-		Proxmox: &inspector{observer: s.observer(), logger: logger, called: s.metrics.called},
+		Proxmox: &inspector{observer: s.observer(), logger: logger, called: s.called},
 	})
 	return s, nil
-}
-
-// measure starts the process' metrics, with those of its database connections.
-func (s *system) measure() (err error) {
-	if s.metrics, err = newMetrics(s.logger); err != nil {
-		return err
-	}
-	pool, err := s.store.Pool()
-	if err != nil {
-		return err
-	}
-	return s.metrics.registry.Register(collectors.NewDBStatsCollector(pool, "berth"))
 }
 
 func (s *system) close() error {
 	if s.temporal != nil {
 		s.temporal.Close()
+	}
+	if s.traces != nil {
+		if err := s.traces.close(); err != nil {
+			s.logger.Warn("last spans lost", "error", err)
+		}
 	}
 	return s.store.Close()
 }
@@ -131,7 +124,7 @@ func (s *system) activities() activities.Set {
 const taskPoll = 25 * time.Millisecond
 
 // proxmoxClient makes a client for a cluster.
-func proxmoxClient(c domain.Cluster, logger *slog.Logger, called func(proxmox.Call, int, time.Duration)) (*proxmox.Client, error) {
+func proxmoxClient(c domain.Cluster, logger *slog.Logger, called observe) (*proxmox.Client, error) {
 	return proxmox.New(proxmox.Config{
 		Endpoints: c.Endpoints, TokenID: c.TokenID, Secret: c.Token.Reveal(), CA: []byte(c.CA), Insecure: c.Insecure,
 		Logger: logger, PollFirst: taskPoll, PollMax: 2 * time.Second, Observe: called,
@@ -139,11 +132,9 @@ func proxmoxClient(c domain.Cluster, logger *slog.Logger, called func(proxmox.Ca
 }
 
 // dialTemporal connects to Temporal and checks that it answers. Payloads are sealed with the key ring.
-func dialTemporal(ctx context.Context, cfg config.Config, ring *secret.Ring, logger *slog.Logger, measured client.MetricsHandler) (client.Client, error) {
-	options := client.Options{
-		HostPort: cfg.TemporalAddress, Namespace: cfg.TemporalNamespace, Logger: sdklog.NewStructuredLogger(logger.With("part", "temporal")),
-		MetricsHandler: measured,
-	}
+func dialTemporal(ctx context.Context, cfg config.Config, ring *secret.Ring, logger *slog.Logger, options client.Options) (client.Client, error) {
+	options.HostPort, options.Namespace = cfg.TemporalAddress, cfg.TemporalNamespace
+	options.Logger = sdklog.NewStructuredLogger(logger.With("part", "temporal"))
 	if cfg.TemporalCodec {
 		options.DataConverter = converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), &secret.Codec{Ring: ring})
 	}
