@@ -37,7 +37,7 @@ var failures = []Failure{
 	},
 	{
 		Name: "leftover lock", Kind: domain.Conflict, Reaction: Quarantine,
-		Words: "The CT has the lock of a task that no longer runs. An administrator has to look at it and then run `pct unlock` " +
+		Words: "The CT has a leftover lock ($1): its task no longer runs. An administrator has to look at it and then run `pct unlock` " +
 			"and `pct destroy` on the node; until then its VMID stays reserved.",
 		match: re(`leftover lock \((create|destroyed)\)`),
 	},
