@@ -45,7 +45,7 @@ func messages(err error) (told []string, rest error) {
 			err = own.Err
 			continue
 		}
-		if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // likewise
+		if several, ok := err.(interface{ Unwrap() []error }); ok {
 			for _, one := range several.Unwrap() {
 				more, foreign := messages(one)
 				told = append(told, more...)

@@ -60,6 +60,7 @@ func TestEveryFailureIsToldInSentences(t *testing.T) {
 
 // TestTransportErrorsAreTold lets real connections fail.
 func TestTransportErrorsAreTold(t *testing.T) {
+	t.Parallel()
 	hangs := make(chan struct{})
 	t.Cleanup(func() { close(hangs) })
 	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hangs }))

@@ -22,13 +22,13 @@ import (
 // traces are the spans of one process, from requests through workflows and their steps to calls of Proxmox VE.
 type traces struct {
 	provider trace.TracerProvider
-	stop     func(context.Context) error
+	close    func() error // sends what is left
 }
 
 // newTraces starts sending spans by OTLP over HTTP if the standard variables of OpenTelemetry name a collector; otherwise
 // spans cost nothing. The variables are read by the exporter and the SDK themselves.
 func newTraces(ctx context.Context) (*traces, error) {
-	off := &traces{provider: noop.NewTracerProvider(), stop: func(context.Context) error { return nil }}
+	off := &traces{provider: noop.NewTracerProvider(), close: func() error { return nil }}
 	endpoint := os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") + os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 	if endpoint == "" || strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") || os.Getenv("OTEL_TRACES_EXPORTER") == "none" {
 		return off, nil
@@ -45,18 +45,15 @@ func newTraces(ctx context.Context) (*traces, error) {
 		return nil, domain.Errorf(domain.Invalid, "OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
-	return &traces{provider: provider, stop: provider.Shutdown}, nil
+	return &traces{provider: provider, close: func() error {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSpans)
+		defer cancel()
+		return provider.Shutdown(last)
+	}}, nil
 }
 
 // lastSpans is how long an ending process tries to send what it has.
 const lastSpans = 3 * time.Second
-
-// close sends what is left.
-func (t *traces) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), lastSpans)
-	defer cancel()
-	return t.stop(ctx)
-}
 
 // temporal carries spans through Temporal, in the headers of workflows and activities.
 func (t *traces) temporal() (interceptor.ClientInterceptor, error) {
