@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -36,7 +35,7 @@ func (h *installation) places(s *story) map[string][]byte {
 		"traces":    h.spans.bytes(),
 		"histories": h.histories(), "answers": answers, "events": events, "metrics": metrics, "audit": audit, "snapshot": snapshot,
 		"log": h.log.bytes(), "log of Temporal": h.files("temporal.log"), "command line": s.output.Bytes(), "refusals": s.refusals.Bytes(),
-		"database": h.files("berth.db*"), "database of Temporal": h.files("temporal/*"), "arguments": h.arguments(),
+		"database": h.files("berth.db*"), "database of Temporal": h.files("temporal/*"), "arguments": h.argv.seen(),
 		"tasks of the node": h.tasks(),
 	}
 }
@@ -202,29 +201,6 @@ func (h *installation) files(pattern string) (all []byte) {
 		raw, err := os.ReadFile(name)
 		h.must(err)
 		all = append(all, raw...)
-	}
-	return all
-}
-
-// arguments returns the command lines of this process and its children.
-func (h *installation) arguments() (all []byte) {
-	h.t.Helper()
-	names, err := filepath.Glob("/proc/[0-9]*/stat")
-	h.must(err)
-	self := strconv.Itoa(os.Getpid())
-	for _, name := range names {
-		stat, err := os.ReadFile(name)
-		if err != nil {
-			continue // it has ended
-		}
-		pid := filepath.Base(filepath.Dir(name))
-		_, after, _ := strings.Cut(string(stat), ") ")
-		if fields := strings.Fields(after); pid != self && (len(fields) < 2 || fields[1] != self) {
-			continue
-		}
-		if raw, err := os.ReadFile(filepath.Join("/proc", pid, "cmdline")); err == nil {
-			all = append(all, raw...)
-		}
 	}
 	return all
 }

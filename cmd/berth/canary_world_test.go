@@ -42,6 +42,7 @@ type installation struct {
 	edge  domain.Secret
 	url   string
 	spans *collector
+	argv  *watch
 }
 
 // recorder keeps what is logged.
@@ -81,7 +82,7 @@ func install(t *testing.T) *installation {
 		t.Fatal(err)
 	}
 	api, frontend := loopback(t), loopback(t)
-	h := &installation{t: t, log: &recorder{}, url: "http://" + api, spans: collect(t)}
+	h := &installation{t: t, log: &recorder{}, url: "http://" + api, spans: collect(t), argv: watchArguments(t)}
 	data := t.TempDir()
 	h.cfg = config.Config{
 		Data: data, Database: "sqlite://" + filepath.Join(data, "berth.db"), KeysFile: filepath.Join(data, "keys.json"),
