@@ -72,11 +72,11 @@ func insist(err error) error {
 	return &tryOn{err}
 }
 
-// words returns what a person reads of an error: the message of the domain error, with its cause in short.
+// words is what a person reads of an error; all of it is for the worker's log.
 func words(err error) string {
 	var ours *domain.Error
-	if errors.As(err, &ours) && ours.Message != "" {
-		return ours.Error()
+	if proxmox.From(err) && !errors.As(err, &ours) {
+		return domain.Sentence(proxmox.Classify(err).Words)
 	}
-	return err.Error()
+	return domain.Words(err)
 }

@@ -86,7 +86,7 @@ func survey(ctx context.Context, pve *proxmox.Client) (store.ClusterObservation,
 			}
 		}
 	}
-	seen := store.ClusterObservation{State: domain.ClusterUnreachable, Message: err.Error()}
+	seen := store.ClusterObservation{State: domain.ClusterUnreachable, Message: words(err)}
 	if k := domain.KindOf(err); k == domain.Unauthenticated || k == domain.Forbidden {
 		seen.State, seen.Seen = domain.ClusterRefused, true
 	}

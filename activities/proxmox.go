@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,8 +53,12 @@ func (p *Proxmox) target(ctx context.Context, in domain.OperationInput) (target,
 	if t.site, err = p.Store.Site(ctx, c.SiteID); err != nil {
 		return t, err
 	}
-	t.pve, t.cluster, err = p.Clients.Of(ctx, t.node.ClusterID)
-	return t, err
+	pve, cluster, err := p.Clients.Of(ctx, t.node.ClusterID)
+	if err != nil {
+		return t, err
+	}
+	t.cluster, t.pve = cluster, pve.Hiding(slices.Collect(maps.Values(c.Spec.Env)))
+	return t, nil
 }
 
 // slotTTL is how long a slot outlives the worker that held it; a living one renews it three times as often.

@@ -63,7 +63,7 @@ func (p *pass) heal(ctx context.Context, repair domain.Repair, do func() error) 
 	if p.DryRun {
 		repair.Action = "would " + repair.Action
 	} else if err := do(); err != nil {
-		repair.Action, repair.Detail = "could not "+repair.Action, err.Error()
+		repair.Action, repair.Detail = "could not "+repair.Action, words(err)
 	}
 	p.report(ctx, repair)
 }

@@ -22,6 +22,9 @@ type Records struct {
 	Debounce time.Duration
 	Now      func() time.Time
 	Logger   *slog.Logger
+	// Ended is told of every operation that ended, for figures; nil tells nobody. An operation whose last step is tried again
+	// is told of again.
+	Ended func(domain.Operation)
 }
 
 func (r *Records) journal() journal { return journal{r.Store, r.Logger} }
@@ -121,6 +124,7 @@ func (r *Records) Rename(ctx context.Context, in domain.RenameInput) (domain.Rel
 
 // Finish ends the operation and sets what the container is after it.
 func (r *Records) Finish(ctx context.Context, in domain.FinishInput) (struct{}, error) {
+	var ended domain.Operation
 	level := info
 	if in.Result != domain.OpSucceeded {
 		level = "error"
@@ -137,6 +141,7 @@ func (r *Records) Finish(ctx context.Context, in domain.FinishInput) (struct{}, 
 				o.Step = in.Step
 			}
 			o.State, o.Message, o.ErrorKind, o.EndedAt = in.Result, in.Message, in.ErrorKind, r.Now()
+			ended = *o
 			return nil
 		}); err != nil {
 			return err
@@ -146,10 +151,14 @@ func (r *Records) Finish(ctx context.Context, in domain.FinishInput) (struct{}, 
 			Resource: "container", ResourceID: in.ContainerID, Name: in.Container, Outcome: outcome(in), Detail: in.Message,
 		})
 	})
-	if err == nil {
-		r.journal().add(ctx, in.OperationInput, "end", level, in.Message)
+	if err != nil {
+		return struct{}{}, err
 	}
-	return struct{}{}, err
+	r.journal().add(ctx, in.OperationInput, "end", level, in.Message)
+	if r.Ended != nil {
+		r.Ended(ended)
+	}
+	return struct{}{}, nil
 }
 
 func outcome(in domain.FinishInput) string {

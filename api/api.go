@@ -10,6 +10,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"berth/app"
 )
@@ -25,6 +27,7 @@ type Options struct {
 	Logger         *slog.Logger         // access log and failures; slog.Default when nil
 	Registry       *prometheus.Registry // what /metrics answers from, and where the API's own metrics go; a new one when nil
 	TrustedProxies []string             // addresses or networks whose X-Forwarded-For counts; none when empty
+	Traces         trace.TracerProvider // where the spans of requests go; nowhere when nil
 	Heartbeat      time.Duration        // between comments on a quiet event stream; 15s when 0
 }
 
@@ -40,6 +43,7 @@ type server struct {
 	log       *slog.Logger
 	registry  *prometheus.Registry
 	metrics   *metrics
+	tracer    trace.Tracer
 	routes    map[string]*route // by "METHOD /path/:param"
 	heartbeat time.Duration
 	now       func() time.Time
@@ -56,6 +60,9 @@ func New(a *app.App, opts Options) (http.Handler, error) {
 	if opts.Registry == nil {
 		opts.Registry = prometheus.NewRegistry()
 	}
+	if opts.Traces == nil {
+		opts.Traces = noop.NewTracerProvider()
+	}
 	if opts.Heartbeat == 0 {
 		opts.Heartbeat = 15 * time.Second
 	}
@@ -68,7 +75,7 @@ func New(a *app.App, opts Options) (http.Handler, error) {
 		return nil, fmt.Errorf("registering the API's metrics: %w", err)
 	}
 	s := &server{
-		app: a, log: opts.Logger, registry: opts.Registry, metrics: measured,
+		app: a, log: opts.Logger, registry: opts.Registry, metrics: measured, tracer: opts.Traces.Tracer("berth/api"),
 		routes: routesOf(contract), heartbeat: opts.Heartbeat, now: time.Now,
 	}
 	return s.engine(opts.TrustedProxies)
@@ -84,7 +91,7 @@ func (s *server) engine(proxies []string) (http.Handler, error) {
 	if err := e.SetTrustedProxies(proxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
-	e.Use(s.identify, s.record, s.recovered, s.limit, s.authenticate, s.validate)
+	e.Use(s.identify, s.trace, s.record, s.recovered, s.limit, s.authenticate, s.validate)
 	e.NoRoute(s.noRoute)
 	e.NoMethod(s.noMethod)
 	strict := NewStrictHandlerWithOptions(s, nil, StrictGinServerOptions{

@@ -65,8 +65,7 @@ func problemOf(err error, requestID string) Problem {
 		problem.Detail = optional("the log of the server has the details under the ID in instance")
 		return problem
 	}
-	detail := &domain.Error{Message: e.Message, Fields: e.Fields} // without the cause, which is for logs
-	problem.Detail = optional(detail.Error())
+	problem.Detail = optional(domain.Words(err))
 	problem.Operation = optional(e.Operation)
 	if len(e.Fields) > 0 {
 		fields := make([]FieldError, len(e.Fields))

@@ -30,7 +30,7 @@ func TestEveryKindHasItsProblem(t *testing.T) {
 		if kind == domain.Internal {
 			continue
 		}
-		if value(p.Detail) != "what happened" || value(p.Operation) != "op-1" {
+		if value(p.Detail) != "What happened." || value(p.Operation) != "op-1" {
 			t.Errorf("%v: detail %q and operation %q are not those of the error", kind, value(p.Detail), value(p.Operation))
 		}
 	}

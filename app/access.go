@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"time"
 	"unicode/utf8"
 
@@ -82,7 +81,7 @@ func (k *core) refused(ctx context.Context, actor domain.Actor, at attempt, reas
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
 	defer cancel()
-	err := k.Store.AddAudit(ctx, k.entry(actor, at, domain.KindOf(reason).String(), words(reason)))
+	err := k.Store.AddAudit(ctx, k.entry(actor, at, domain.KindOf(reason).String(), domain.Words(reason)))
 	if err != nil {
 		k.Logger.ErrorContext(ctx, "audit entry lost", "action", at.action, "actor", actor.String(), "error", err)
 	}
@@ -93,16 +92,6 @@ func (k *core) entry(actor domain.Actor, at attempt, outcome, detail string) *do
 		Time: k.Now(), Actor: actor.String(), Source: actor.Source, Action: at.action, Resource: at.resource,
 		ResourceID: shortened(at.resourceID), Name: shortened(at.name), Outcome: outcome, Detail: detail,
 	}
-}
-
-// words is the part of an error that is meant for people, and holds no secret. Causes come from elsewhere and are left out.
-func words(err error) string {
-	var known *domain.Error
-	if !errors.As(err, &known) {
-		return "internal error"
-	}
-	shown := domain.Error{Message: known.Message, Fields: known.Fields}
-	return shown.Error()
 }
 
 // shortened keeps what a caller made up within the columns of the audit trail.

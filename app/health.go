@@ -19,7 +19,7 @@ func (s *Health) Ready(ctx context.Context) error {
 		return domain.Errorf(domain.Unavailable, "the database does not answer: %w", err)
 	}
 	if err := s.Workflows.Healthy(ctx); err != nil {
-		return domain.Errorf(domain.Unavailable, "no container can be created: %s", words(err))
+		return domain.Errorf(domain.Unavailable, "no container can be created: %w", err)
 	}
 	sites, err := store.All(func(p store.Page) ([]domain.Site, string, error) { return s.Store.Sites(ctx, p) })
 	if err != nil {

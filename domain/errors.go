@@ -3,6 +3,7 @@ package domain
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -93,10 +94,28 @@ type Error struct {
 	Err        error         // cause, for logs
 }
 
-// Error returns the message and its cause.
+// Error returns the message and its cause, for logs; [Words] is for people.
 func (e *Error) Error() string {
+	summary := e.summary()
+	switch {
+	case e.Err == nil:
+		return summary
+	case summary == "":
+		return e.Err.Error()
+	case strings.HasSuffix(summary, "."):
+		return summary + " " + e.Err.Error()
+	}
+	return summary + ": " + e.Err.Error()
+}
+
+// summary is the message with the offending fields.
+func (e *Error) summary() string {
 	var b strings.Builder
-	b.WriteString(e.Message)
+	message := e.Message
+	if len(e.Fields) > 0 {
+		message = strings.TrimSuffix(message, ".")
+	}
+	b.WriteString(message)
 	for i, f := range e.Fields {
 		sep := "; "
 		if i == 0 {
@@ -104,27 +123,50 @@ func (e *Error) Error() string {
 		}
 		b.WriteString(sep + f.Field + " " + f.Rule)
 	}
-	if e.Err != nil {
-		if b.Len() > 0 {
-			b.WriteString(": ")
-		}
-		b.WriteString(e.Err.Error())
-	}
 	return b.String()
 }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Errorf makes an error of a kind; a %w verb in format becomes its cause.
+// Errorf makes an error of a kind; the %w verbs in format become its cause. Causes at the end of the text are taken out of
+// the message, which is for people.
 func Errorf(k Kind, format string, args ...any) *Error {
 	wrapped := fmt.Errorf(format, args...)
-	if cause := errors.Unwrap(wrapped); cause != nil {
-		message := strings.TrimSuffix(strings.TrimSuffix(wrapped.Error(), cause.Error()), ": ")
-		return &Error{Kind: k, Message: message, Err: cause}
+	var all causes
+	switch w := wrapped.(type) { //nolint:errorlint // what fmt.Errorf has just made
+	case interface{ Unwrap() []error }:
+		all = w.Unwrap()
+	case interface{ Unwrap() error }:
+		all = causes{w.Unwrap()}
 	}
-	return &Error{Kind: k, Message: wrapped.Error()}
+	message := wrapped.Error()
+	for _, cause := range slices.Backward(all) {
+		message = strings.TrimSuffix(strings.TrimSuffix(message, cause.Error()), ": ")
+	}
+	switch len(all) {
+	case 0:
+		return &Error{Kind: k, Message: message}
+	case 1:
+		return &Error{Kind: k, Message: message, Err: all[0]}
+	}
+	return &Error{Kind: k, Message: message, Err: all}
 }
+
+// causes are several errors behind one.
+type causes []error
+
+// Error strings them together on one line.
+func (c causes) Error() string {
+	texts := make([]string, len(c))
+	for i, err := range c {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, ": ")
+}
+
+// Unwrap lets errors.Is and errors.As find each of them.
+func (c causes) Unwrap() []error { return c }
 
 // InvalidFields makes the error that lists offending fields, or nil when there are none.
 func InvalidFields(what string, fields []FieldError) error {

@@ -32,6 +32,9 @@ type Config struct {
 	Insecure  bool          // do not verify certificates
 	Timeout   time.Duration // of one request; default 40 s, as a proxied call to a dead node takes Proxmox 30 s
 
+	// Observe is told of every request before it is sent; what it returns is told the status of the answer, 0 when none came.
+	Observe func(context.Context, Call) (answered func(status int))
+
 	HTTPClient *http.Client // its Transport carries the requests; nil: one with CA and Insecure applied
 	Logger     *slog.Logger // calls at debug level, odd answers at warn; nil: none
 
@@ -48,6 +51,7 @@ type Client struct {
 	api  *goproxmox.Client
 	http *http.Client
 	base string
+	hide []string // values that no text of Proxmox may show
 }
 
 // apiRoot is below every endpoint; /api2/extjs would answer 200 to everything.
@@ -129,6 +133,9 @@ func (cfg *Config) fill(pool *x509.CertPool) {
 	if cfg.Sleep == nil {
 		cfg.Sleep = sleep
 	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(context.Context, Call) func(int) { return func(int) {} }
+	}
 	if cfg.Random == nil {
 		cfg.Random = rand.Float64
 	}
@@ -169,7 +176,7 @@ func (c *Client) get(ctx context.Context, what, path string, query url.Values, v
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
-	return wrap(what, false, c.api.Get(ctx, path, v))
+	return wrap(what, false, c.api.Get(c.hiding(ctx), path, v))
 }
 
 // rows reads a list whose rows are decoded one by one.
@@ -204,6 +211,7 @@ func (c *Client) dispatch(ctx context.Context, what, method, path string, params
 
 func (c *Client) send(ctx context.Context, what, method, path string, params map[string]any) (answer string, err error) {
 	var data flexString
+	ctx = c.hiding(ctx)
 	switch method {
 	case http.MethodPost:
 		err = c.api.Post(ctx, path, body(params), &data)

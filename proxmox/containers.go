@@ -154,6 +154,7 @@ func (c *Client) Configure(ctx context.Context, node string, vmid int, ch Config
 	switch {
 	case len(ch.Env) > 0:
 		params["env"] = strings.Join(ch.Env, "\x00")
+		c = c.Hiding(append(values(ch.Env), c.hide...))
 	case ch.Env != nil:
 		unset = append(unset, "env")
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sort"
 	"strings"
 
@@ -78,12 +79,20 @@ type TaskError struct {
 // Error gives the exit status and the last line of the log that says something else.
 func (e *TaskError) Error() string {
 	text := fmt.Sprintf("task %s ended: %s", e.Ref.UPID, e.ExitStatus)
-	for i := len(e.Log) - 1; i >= 0; i-- {
-		if line := strings.TrimSpace(e.Log[i]); line != "" && !strings.HasPrefix(line, "TASK ") {
-			return text + " (" + line + ")"
-		}
+	if line := e.lastLine(); line != "" {
+		text += " (" + line + ")"
 	}
 	return text
+}
+
+// lastLine is the last line of the log that says more than that the task failed.
+func (e *TaskError) lastLine() string {
+	for _, line := range slices.Backward(e.Log) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "TASK ") {
+			return line
+		}
+	}
+	return ""
 }
 
 // callError is a call that got no answer, or one that is no answer of Proxmox.
@@ -117,7 +126,8 @@ func lostAnswer(err error) bool {
 }
 
 // wrap turns err into the error that leaves the package: the kind and words of its row, or UnknownOutcome when a mutating call
-// lost its answer. what names the operation, such as "create CT 101 on pve1".
+// lost its answer. what names the operation
+// as it follows "could not", such as "create CT 101 on pve1".
 func wrap(what string, mutates bool, err error) error {
 	if err == nil {
 		return nil
@@ -127,7 +137,7 @@ func wrap(what string, mutates bool, err error) error {
 		return err
 	}
 	f := Classify(err)
-	e := &domain.Error{Kind: f.Kind, Message: what + ": " + f.Words, RetryAfter: f.RetryAfter, Err: err}
+	e := &domain.Error{Kind: f.Kind, Message: "could not " + what + ". " + f.Words, RetryAfter: f.RetryAfter, Err: err}
 	var api *APIError
 	if errors.As(err, &api) && e.Kind == domain.Invalid {
 		for name, rule := range api.Fields {
@@ -137,19 +147,13 @@ func wrap(what string, mutates bool, err error) error {
 	}
 	if mutates && lostAnswer(err) {
 		e.Kind = domain.UnknownOutcome
-		e.Message = what + ": the answer got lost, so it is not known whether it happened; look before trying again. " + f.Words
+		e.Message = "the answer got lost, so it is not known whether this happened: " + what + ". Look before trying again. " + f.Words
 	}
 	return e
 }
 
 // wrapTask is wrap for a task that ended with an error: the answer is known, unless the row says otherwise.
-func wrapTask(err *TaskError) error {
-	what := err.Ref.UPID
-	if upid, parseErr := ParseUPID(err.Ref.UPID); parseErr == nil {
-		what = strings.TrimSpace(upid.Type + " " + upid.ID + " on " + upid.Node)
-	}
-	return wrap(what, false, err)
-}
+func wrapTask(err *TaskError) error { return wrap("finish "+named(err.Ref), false, err) }
 
 // From reports whether err came out of this package, so that Classify has something to say about it.
 func From(err error) bool {

@@ -38,7 +38,7 @@ type Failure struct {
 	Kind       domain.Kind
 	Reaction   Reaction
 	RetryAfter time.Duration // when a repetition makes sense, if known
-	Words      string        // what happened and what to do, for who reads it; $1 stands for a group of the match
+	Words      string        // what happened and what to do, for who reads it; placeholders: $1 for a group of the match, see words.go
 
 	statuses []int          // the row is for answers with these statuses only; none: for every source
 	match    *regexp.Regexp // on reason phrase, message and fields, or on the exit status
@@ -75,12 +75,13 @@ func Classify(err error) Failure {
 		if idx != nil {
 			row.Words = string(row.match.ExpandString(nil, row.Words, text, idx))
 		}
+		row.Words = speak(row.Words, err)
 		if domain.Is(err, domain.UnknownOutcome) {
 			row.Kind, row.Reaction = domain.UnknownOutcome, Reconcile
 		}
 		return row
 	}
-	return Failure{Name: "unclassified", Kind: domain.Internal, Reaction: Fail, Words: "An error without an explanation."}
+	return Failure{Name: "unclassified", Kind: domain.Internal, Reaction: Fail, Words: "Proxmox gave no explanation."}
 }
 
 // Failures returns the table.

@@ -129,6 +129,7 @@ var realTexts = map[string][]error{
 	"redirected":              {api(301, "Moved Permanently")},
 	"resource locked":         {api(423, "Locked")},
 	"certificate not trusted": {errors.New("tls: failed to verify certificate: x509: certificate signed by unknown authority")},
+	"no HTTPS":                {errors.New("tls: first record does not look like a TLS handshake"), errors.New("http: server gave HTTP response to HTTPS client")},
 	"API unreachable":         {errors.New("dial tcp 127.0.0.1:1: connect: connection refused"), errors.New("context deadline exceeded"), errors.New("EOF")},
 	"timeout inside Proxmox":  {api(500, "got timeout")},
 	"refused":                 {api(500, "SSH public key validation error"), task("job errors")},

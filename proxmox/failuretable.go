@@ -37,7 +37,7 @@ var failures = []Failure{
 	},
 	{
 		Name: "leftover lock", Kind: domain.Conflict, Reaction: Quarantine,
-		Words: "The CT has the lock of a task that no longer runs. An administrator has to look at it and then run `pct unlock` " +
+		Words: "The CT has a leftover lock ($1): its task no longer runs. An administrator has to look at it and then run `pct unlock` " +
 			"and `pct destroy` on the node; until then its VMID stays reserved.",
 		match: re(`leftover lock \((create|destroyed)\)`),
 	},
@@ -60,22 +60,22 @@ var failures = []Failure{
 	// VMIDs.
 	{
 		Name: rowVMIDTaken, Kind: domain.Conflict, Reaction: NewVMID,
-		Words: "The VMID is in use already, maybe on a node that is away. Another one is needed.",
+		Words: "The VMID is in use already, maybe on a node that is away. Use another one.",
 		match: re(`(CT|VM) \d+ already exists|atomic file '/etc/pve/nodes/[^']*\.conf' failed: File exists`),
 	},
 	{
 		Name: "CT missing", Kind: domain.NotFound, Reaction: Relocate,
-		Words: "The CT does not exist on this node: it was deleted or has moved to another one.",
+		Words: "The CT does not exist on this node: it was deleted or has moved to another one. Run a reconcile to find out.",
 		match: re(`Configuration file 'nodes/[^']*' does not exist`),
 	},
 	{
 		Name: rowAlreadyInState, Kind: domain.Conflict, Reaction: AlreadyDone,
-		Words: "The CT is in that state already.",
+		Words: "The CT is in that state already; there is nothing to do.",
 		match: re(`CT \d+ already running|(CT|VM) \d+ not running`),
 	},
 	{
 		Name: "CT still running", Kind: domain.Conflict, Reaction: ForceStop,
-		Words: "The CT runs; it has to be stopped first.",
+		Words: "The CT runs. Stop it first.",
 		match: re(`unable to destroy CT \d+ - container is running`),
 	},
 	{
@@ -90,19 +90,19 @@ var failures = []Failure{
 	},
 	{
 		Name: "disk cannot shrink", Kind: domain.Invalid, Reaction: Fail,
-		Words: "A disk can only grow.",
+		Words: "A disk can only grow. Ask for at least the size it has.",
 		match: re(`unable to shrink disk size`),
 	},
 	{
 		Name: "disk cannot grow", Kind: domain.Permanent, Reaction: Fail,
-		Words: "This kind of storage cannot resize the disk.",
+		Words: "This kind of storage cannot resize the disk. Use another storage.",
 		match: re(`can't resize this image format`),
 	},
 
 	// Pulling images: the exit status names the tool only, the reason is in the log.
 	{
 		Name: rowPullCollides, Kind: domain.Conflict, Reaction: AlreadyDone,
-		Words: "An image of that name is on the storage already.",
+		Words: "An image of that name is on the storage already; there is nothing to do.",
 		match: re(`refusing to override existing file`),
 	},
 	{
@@ -117,8 +117,7 @@ var failures = []Failure{
 	},
 	{
 		Name: "pull refused", Kind: domain.Permanent, Reaction: Fail,
-		Words: "The registry does not have this image for this node, or refuses it. Check name, tag and access; the task's log " +
-			"has the registry's words.",
+		Words: "The registry does not have this image for this node, or refuses it{said}. Check name, tag and access.",
 		match: re(`skopeo copy`),
 		log:   re(`manifest unknown|name unknown|unauthorized|denied|no image found in (manifest list|image index)|authentication required`),
 	},
@@ -146,13 +145,13 @@ var failures = []Failure{
 	},
 	{
 		Name: "bad image", Kind: domain.Permanent, Reaction: Fail,
-		Words: "Proxmox cannot use this image; the cause holds its words. It needs an OCI image or a CT template for this node's architecture.",
+		Words: "Proxmox cannot use this image{said}. Use an OCI image or a CT template for this node's architecture.",
 		match: re(`Error while (parsing|extracting) OCI image|contains forbidden control characters|` +
 			`OCI config value for|\btar\b.* failed: exit code|unable to detect OS distribution`),
 	},
 	{
 		Name: "template missing", Kind: domain.Permanent, Reaction: PullTemplate,
-		Words: "The image $1 is not on this node's storage. It has to be brought there first.",
+		Words: "The image $1 is not on this node's storage. Bring it there first.",
 		match: re(`volume '([^']*:vztmpl/[^']*)' does not exist`),
 	},
 	{
@@ -205,12 +204,13 @@ var failures = []Failure{
 	},
 	{
 		Name: "start failed", Kind: domain.Permanent, Reaction: Fail,
-		Words: "The CT did not start, most often because its entrypoint is wrong or ended at once. The task's log has more.",
+		Words: "The CT did not start, most often because its entrypoint is wrong or ended at once{said}. Check entrypoint and environment.",
 		match: re(`startup for container '\d+' failed|unable to get PID for CT \d+`),
 	},
 	{
 		Name: "application exited", Kind: domain.Permanent, Reaction: Fail,
-		Words: "The CT started and then stopped by itself: its entrypoint ended. Proxmox keeps neither its output nor its exit code.",
+		Words: "The CT started and then stopped by itself: its entrypoint ended. Proxmox keeps neither its output nor its exit code, so " +
+			"check the entrypoint, and that the program stays in the foreground.",
 		match: re(`CT \d+ stopped by itself`),
 	},
 	{
@@ -248,17 +248,17 @@ var failures = []Failure{
 	},
 	{
 		Name: "privilege missing", Kind: domain.Forbidden, Reaction: Fail,
-		Words:    "Proxmox refused for lack of a privilege: $1. Give it to the API token (and its user) at that path.",
-		statuses: []int{403}, match: re(`Permission check failed *([^\n]*)`),
+		Words:    "Proxmox refused for lack of a privilege{said}. Give it to the API token (and its user) at that path.",
+		statuses: []int{403}, match: re(`Permission check failed`),
 	},
 	{
 		Name: "forbidden", Kind: domain.Forbidden, Reaction: Fail,
-		Words:    "Proxmox, or a proxy in front of it, refused the call.",
+		Words:    "Proxmox, or a proxy in front of it, refused the call{said}. Check the privileges of the API token and the proxy's rules.",
 		statuses: []int{403},
 	},
 	{
 		Name: rowNoSuchTask, Kind: domain.Transient, Reaction: Wait,
-		Words:    "The node does not know the task: it is too new, or so old that it was dropped from the list.",
+		Words:    "The node does not know the task: it is too new, or so old that it was dropped from the list. Look at the CT itself.",
 		statuses: []int{400}, match: re(`no such task`),
 	},
 	{
@@ -268,7 +268,7 @@ var failures = []Failure{
 	},
 	{
 		Name: "bad request", Kind: domain.Invalid, Reaction: Fail,
-		Words:    "Proxmox refused the parameters.",
+		Words:    "Proxmox refused the parameters. Correct them and try again.",
 		statuses: []int{400},
 	},
 	{
@@ -293,12 +293,12 @@ var failures = []Failure{
 	},
 	{
 		Name: rowNodeUnreachable, Kind: domain.Unavailable, Reaction: OtherNode, RetryAfter: 30 * time.Second,
-		Words:    "The node cannot be reached from the cluster. Check that it is up and on the network.",
+		Words:    "The node does not answer{reason}. Check that it is up and on the network.",
 		statuses: []int{595, 596, 597, 598, 599},
 	},
 	{
 		Name: "gateway in the way", Kind: domain.Unavailable, Reaction: RetrySame, RetryAfter: 10 * time.Second,
-		Words:    "A proxy in front of Proxmox reports that it cannot reach it.",
+		Words:    "A proxy in front of Proxmox reports that it cannot reach it. Check that the node is up, and the proxy.",
 		statuses: []int{502, 503, 504},
 	},
 	{
@@ -308,7 +308,7 @@ var failures = []Failure{
 	},
 	{
 		Name: "redirected", Kind: domain.Permanent, Reaction: Fail,
-		Words:    "The endpoint redirects elsewhere. Use the https:// URL of the node itself, such as https://host:8006.",
+		Words:    "The endpoint redirects elsewhere. Give the URL of the node itself, with https and port 8006.",
 		statuses: []int{301, 302, 303, 307, 308},
 	},
 	{
@@ -323,8 +323,13 @@ var failures = []Failure{
 		statuses: []int{unanswered}, match: re(`x509: |failed to verify certificate`),
 	},
 	{
+		Name: "no HTTPS", Kind: domain.Permanent, Reaction: Fail,
+		Words:    "The endpoint does not speak HTTPS. Check its address and port: Proxmox listens on port 8006.",
+		statuses: []int{unanswered}, match: re(`does not look like a TLS handshake|HTTP response to HTTPS client`),
+	},
+	{
 		Name: rowAPIUnreachable, Kind: domain.Unavailable, Reaction: RetrySame, RetryAfter: 10 * time.Second,
-		Words:    "No endpoint of the cluster answers. Check its addresses and the network.",
+		Words:    "No endpoint of the cluster answers{reason}. Check its addresses and the network.",
 		statuses: []int{unanswered}, match: re(`dial tcp|dial unix|no such host|i/o timeout|deadline exceeded|connection re(set|fused)|broken pipe|EOF|canceled|` +
 			`server closed|not an answer of Proxmox`),
 	},
@@ -335,6 +340,6 @@ var failures = []Failure{
 	},
 	{
 		Name: rowRefused, Kind: domain.Permanent, Reaction: Fail,
-		Words: "Proxmox refused; the cause holds its words.",
+		Words: "Proxmox refused{said}. Ask an administrator to look at the node, and then try again.",
 	},
 }

@@ -128,8 +128,8 @@ func (c *Client) Tasks(ctx context.Context, node string, f TaskFilter) ([]Task, 
 // TaskStatus returns the state of a task.
 func (c *Client) TaskStatus(ctx context.Context, ref TaskRef) (Task, error) {
 	var t Task
-	err := c.get(ctx, "look at task "+ref.UPID, nodePath(ref.Node, "tasks", ref.UPID, "status"), nil, &t)
-	t.Ref = ref
+	err := c.get(ctx, "look at "+named(ref), nodePath(ref.Node, "tasks", ref.UPID, "status"), nil, &t)
+	t.Ref, t.ExitStatus = ref, without(t.ExitStatus, c.hide)
 	return t, err
 }
 
@@ -139,13 +139,13 @@ func (c *Client) TaskLog(ctx context.Context, ref TaskRef, start int) ([]string,
 		N flexInt
 		T flexString
 	}
-	found, err := rows[row](ctx, c, "read the log of task "+ref.UPID, nodePath(ref.Node, "tasks", ref.UPID, "log"),
+	found, err := rows[row](ctx, c, "read the log of "+named(ref), nodePath(ref.Node, "tasks", ref.UPID, "log"),
 		url.Values{"start": {strconv.Itoa(start)}, "limit": {"500"}})
 	lines := make([]string, 0, len(found))
 	for _, r := range found {
 		// Stand-ins for an empty log and for one that is not there yet.
 		if t := string(r.T); r.N > flexInt(start) && t != "no content" && !strings.HasPrefix(t, "unable to open file - ") {
-			lines = append(lines, t)
+			lines = append(lines, without(t, c.hide))
 		}
 	}
 	return lines, err
@@ -153,7 +153,7 @@ func (c *Client) TaskLog(ctx context.Context, ref TaskRef, start int) ([]string,
 
 // StopTask kills a task of ours; one that has ended already is a success. What the task had done by then is to be looked at.
 func (c *Client) StopTask(ctx context.Context, ref TaskRef) error {
-	return c.change(ctx, "stop task "+ref.UPID, http.MethodDelete, nodePath(ref.Node, "tasks", ref.UPID), nil)
+	return c.change(ctx, "stop "+named(ref), http.MethodDelete, nodePath(ref.Node, "tasks", ref.UPID), nil)
 }
 
 // RunningTasks lists what our own credentials have at work on a CT now.
@@ -188,5 +188,6 @@ func deadlinePassed(ref TaskRef, d time.Duration, line string, last error) error
 	if last != nil {
 		err = fmt.Errorf("%w, and the node did not answer in the end: %w", err, last)
 	}
-	return domain.Errorf(domain.UnknownOutcome, "the outcome is not known; look before trying again: %w", err)
+	return domain.Errorf(domain.UnknownOutcome,
+		"%s did not end within %s, so its outcome is not known; look at it before trying again: %w", named(ref), d, err)
 }

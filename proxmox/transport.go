@@ -136,12 +136,17 @@ func (t *transport) once(req *http.Request, path string, auth http.Header, endpo
 		}
 		out.Body = body
 	}
+	hide, _ := ctx.Value(hideKey{}).([]string)
+	scrub := func(text string) string { return without(t.scrub(text), hide) }
 	failed := func(err error) error {
-		return &callError{req.Method, path, sent.Load(), errors.New(t.scrub(err.Error()))}
+		return &callError{req.Method, path, sent.Load(), hidden{scrub(err.Error()), err}}
 	}
+	call, _ := callFor(req.Method, path)
+	answered := t.cfg.Observe(req.Context(), call)
 	started := t.cfg.Now()
 	res, err := t.next.RoundTrip(out)
 	if err != nil {
+		answered(0)
 		if ctxErr := req.Context().Err(); ctxErr != nil {
 			return nil, &callError{req.Method, path, sent.Load(), ctxErr}
 		}
@@ -149,10 +154,11 @@ func (t *transport) once(req *http.Request, path string, auth http.Header, endpo
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	answered(res.StatusCode)
 	t.cfg.Logger.DebugContext(ctx, "proxmox", "method", req.Method, "path", path, "status", res.StatusCode, "took", t.cfg.Now().Sub(started))
 	if res.StatusCode >= http.StatusMultipleChoices {
 		res.Request = req
-		return nil, newAPIError(res, body, path, t.scrub)
+		return nil, newAPIError(res, body, path, scrub)
 	}
 	if err != nil {
 		return nil, failed(fmt.Errorf("answer broke off: %w", err))

@@ -68,7 +68,7 @@ func (c *Client) Wait(ctx context.Context, ref TaskRef, deadline time.Duration, 
 		age := c.cfg.Now().Sub(started)
 		if err != nil && (domain.Is(err, domain.Forbidden) || Classify(err).Name == rowNoSuchTask && age > noSuchTaskGrace) {
 			return TaskResult{Log: log.lines}, domain.Errorf(domain.UnknownOutcome,
-				"the task can no longer be followed; look what it has done: %w", err)
+				"%s can no longer be followed; look what it has done: %w", named(ref), err)
 		}
 		if err == nil {
 			log.read(look)
@@ -84,7 +84,7 @@ func (c *Client) Wait(ctx context.Context, ref TaskRef, deadline time.Duration, 
 		}
 		if err := c.cfg.Sleep(ctx, min(pause, deadline-age)); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return TaskResult{Log: log.lines}, domain.Errorf(domain.UnknownOutcome,
-				"stopped waiting for task %s, which goes on: %w", ref.UPID, err)
+				"stopped waiting for %s, which goes on; look at it before trying again: %w", named(ref), err)
 		}
 		pause = min(pause*3/2, c.cfg.PollMax)
 	}

@@ -48,7 +48,7 @@ func (s *Store) Migrated(ctx context.Context) (bool, error) {
 }
 
 func (s *Store) migrator() (*goose.Provider, error) {
-	pool, err := s.pool()
+	pool, err := s.Pool()
 	if err != nil {
 		return nil, err
 	}

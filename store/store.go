@@ -102,14 +102,15 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Close ends all connections.
 func (s *Store) Close() error {
-	pool, err := s.pool()
+	pool, err := s.Pool()
 	if err != nil {
 		return err
 	}
 	return s.fault(pool.Close(), "close database")
 }
 
-func (s *Store) pool() (*sql.DB, error) {
+// Pool returns the connections to the database, for their statistics alone.
+func (s *Store) Pool() (*sql.DB, error) {
 	pool, err := s.db.DB()
 	if err != nil {
 		return nil, domain.Errorf(domain.Internal, "database handle: %w", err)

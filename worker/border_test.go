@@ -35,7 +35,7 @@ func TestEveryKindCrossesTheBorder(t *testing.T) {
 	for _, kind := range domain.Kinds() {
 		t.Run(kind.String(), func(t *testing.T) {
 			cause := &domain.Error{
-				Kind: kind, Message: "It did not work.", RetryAfter: 7 * time.Second, Err: errors.New("the node's words"),
+				Kind: kind, Message: "It did not work.", RetryAfter: 7 * time.Second, Err: errors.New("Post \"https://node:8006\": its words"),
 			}
 			var got *temporal.ApplicationError
 			if err := cross(t, fmt.Errorf("create CT 100: %w", cause)); !errors.As(err, &got) {
@@ -54,7 +54,7 @@ func TestEveryKindCrossesTheBorder(t *testing.T) {
 			if err := got.Details(&info); err != nil {
 				t.Fatalf("it has no details: %v", err)
 			}
-			want := domain.FailureInfo{Kind: kind.String(), Message: "It did not work.: the node's words"}
+			want := domain.FailureInfo{Kind: kind.String(), Message: "It did not work."}
 			if info != want {
 				t.Errorf("its details are %+v, want %+v", info, want)
 			}

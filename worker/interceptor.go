@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/interceptor"
 
 	"berth/activities"
+	"berth/domain"
 )
 
 // border is what every activity runs behind: it ends a little before Temporal gives it up, shows signs of life meanwhile, and
@@ -41,10 +42,14 @@ func (c *crossing) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteA
 	defer c.pulse.beat(ctx, activity.GetInfo(ctx).HeartbeatTimeout)()
 	out, err := c.Next.ExecuteActivity(bounded, in)
 	info := activity.GetInfo(ctx)
-	return out, activities.AtBorder(err, activities.Standing{
+	crossed := activities.AtBorder(err, activities.Standing{
 		Spent: time.Since(info.ScheduledTime), Total: info.Deadline.Sub(info.ScheduledTime),
 		Over: errors.Is(bounded.Err(), context.DeadlineExceeded),
 	})
+	if err != nil && !errors.Is(crossed, err) { // a person is told less than what happened
+		activity.GetLogger(ctx).Warn("activity failed", "kind", domain.KindOf(err).String(), "error", err.Error())
+	}
+	return out, crossed
 }
 
 // margin is the longest time that an activity ends before its deadline.

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"errors"
-	"strings"
 
 	"go.temporal.io/sdk/temporal"
 
@@ -14,7 +13,7 @@ const cancelled = "cancelled"
 
 // failure turns the error of an activity into what a person is told and what a workflow decides by.
 func failure(err error) domain.FailureInfo {
-	info := domain.FailureInfo{Kind: domain.Internal.String(), Message: err.Error()}
+	info := domain.FailureInfo{Kind: domain.Internal.String(), Message: domain.Words(nil)}
 	var application *temporal.ApplicationError
 	var timeout *temporal.TimeoutError
 	switch {
@@ -29,14 +28,6 @@ func failure(err error) domain.FailureInfo {
 			info = failure(last)
 		}
 	}
-	info.Message = asSentence(info.Message)
+	info.Message = domain.Sentence(info.Message)
 	return info
-}
-
-// asSentence lets messages be strung together.
-func asSentence(s string) string {
-	if s == "" || strings.HasSuffix(s, ".") {
-		return s
-	}
-	return s + "."
 }

@@ -14,11 +14,12 @@ import (
 type inspector struct {
 	observer *activities.Observer
 	logger   *slog.Logger
+	called   observe
 }
 
 // Check implements app.Proxmox.
 func (i *inspector) Check(ctx context.Context, c domain.Cluster, n domain.Node) ([]domain.Finding, error) {
-	pve, err := proxmoxClient(c, i.logger)
+	pve, err := proxmoxClient(c, i.logger, i.called)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +35,7 @@ func (i *inspector) Check(ctx context.Context, c domain.Cluster, n domain.Node) 
 
 // Nodes implements app.Proxmox.
 func (i *inspector) Nodes(ctx context.Context, c domain.Cluster) ([]app.RemoteNode, error) {
-	pve, err := proxmoxClient(c, i.logger)
+	pve, err := proxmoxClient(c, i.logger, i.called)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +49,7 @@ func (i *inspector) Nodes(ctx context.Context, c domain.Cluster) ([]app.RemoteNo
 
 // Storages implements app.Proxmox.
 func (i *inspector) Storages(ctx context.Context, c domain.Cluster, node string) ([]app.RemoteStorage, error) {
-	pve, err := proxmoxClient(c, i.logger)
+	pve, err := proxmoxClient(c, i.logger, i.called)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +63,7 @@ func (i *inspector) Storages(ctx context.Context, c domain.Cluster, node string)
 
 // Guests implements app.Proxmox.
 func (i *inspector) Guests(ctx context.Context, c domain.Cluster, node string) ([]app.RemoteGuest, error) {
-	pve, err := proxmoxClient(c, i.logger)
+	pve, err := proxmoxClient(c, i.logger, i.called)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +81,7 @@ func (i *inspector) Guests(ctx context.Context, c domain.Cluster, node string) (
 
 // Name implements app.Proxmox.
 func (i *inspector) Name(ctx context.Context, c domain.Cluster) (name, version string, err error) {
-	pve, err := proxmoxClient(c, i.logger)
+	pve, err := proxmoxClient(c, i.logger, i.called)
 	if err != nil {
 		return "", "", err
 	}

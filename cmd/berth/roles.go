@@ -48,7 +48,10 @@ func workerCommand() *cobra.Command {
 
 // serveAPI serves the API and keeps the watcher running until ctx ends. ready, when given, is closed once it listens.
 func (s *system) serveAPI(ctx context.Context, ready chan<- struct{}) error {
-	handler, err := api.New(s.app, api.Options{Logger: s.logger}) //nolint:contextcheck // requests bring their own
+	if err := s.metrics.registry.Register(&figures{count: s.store.Figures, now: time.Now, logger: s.logger}); err != nil {
+		return err
+	}
+	handler, err := api.New(s.app, api.Options{Logger: s.logger, Registry: s.metrics.registry, Traces: s.traces.provider}) //nolint:contextcheck // requests bring their own
 	if err != nil {
 		return err
 	}
@@ -133,7 +136,7 @@ func (s *system) work(ctx context.Context) error {
 	return serve(ctx, listener, workerHealth(s))
 }
 
-// workerHealth answers /healthz of a worker.
+// workerHealth answers /healthz and /metrics of a worker.
 func workerHealth(s *system) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
@@ -143,6 +146,7 @@ func workerHealth(s *system) http.Handler {
 		}
 		_, _ = fmt.Fprintln(w, "ok")
 	})
+	mux.Handle("GET /metrics", s.metrics.handler())
 	return mux
 }
 

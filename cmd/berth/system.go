@@ -29,6 +29,8 @@ import (
 type system struct {
 	cfg      config.Config
 	logger   *slog.Logger
+	metrics  *metrics
+	traces   *traces
 	ring     *secret.Ring
 	store    *store.Store
 	watcher  *store.Watcher
@@ -62,18 +64,21 @@ func openSystem(ctx context.Context, cfg config.Config, logger *slog.Logger) (*s
 		return nil, err
 	}
 	s := &system{cfg: cfg, logger: logger, ring: ring, store: st}
+	if err := s.measure(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
 	if s.watcher, err = store.NewWatcher(ctx, st); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	if s.temporal, err = dialTemporal(ctx, cfg, ring, logger); err != nil {
+	if s.temporal, err = s.dial(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	s.flows = app.NewTemporal(s.temporal)
-	s.clients = &activities.Clients{Store: st, New: func(c domain.Cluster) (*proxmox.Client, error) { return proxmoxClient(c, logger) }}
+	s.clients = &activities.Clients{Store: st, New: func(c domain.Cluster) (*proxmox.Client, error) { return proxmoxClient(c, logger, s.called) }}
 	s.images = oci.Registry{Transport: guarded.Dialer{Allow: cfg.DialAllow}.Transport()}
 	s.app = app.New(app.Config{
 		Store: st, Watcher: s.watcher, Workflows: s.flows, Images: s.images, Logger: logger,
-		Proxmox: &inspector{observer: s.observer(), logger: logger},
+		Proxmox: &inspector{observer: s.observer(), logger: logger, called: s.called},
 	})
 	return s, nil
 }
@@ -81,6 +86,11 @@ func openSystem(ctx context.Context, cfg config.Config, logger *slog.Logger) (*s
 func (s *system) close() error {
 	if s.temporal != nil {
 		s.temporal.Close()
+	}
+	if s.traces != nil {
+		if err := s.traces.close(); err != nil {
+			s.logger.Warn("last spans lost", "error", err)
+		}
 	}
 	return s.store.Close()
 }
@@ -100,6 +110,7 @@ func (s *system) activities() activities.Set {
 	return activities.Set{
 		Records: &activities.Records{
 			Store: s.store, Deadlines: domain.DefaultDeadlines().Scale(s.cfg.DeadlineScale), Debounce: debounce, Now: time.Now, Logger: s.logger,
+			Ended: s.metrics.ended,
 		},
 		Network:    &activities.Network{Store: s.store, Changed: s.flows.NetworkChanged, Poll: guestPoll, Logger: s.logger},
 		Proxmox:    &activities.Proxmox{Store: s.store, Clients: s.clients, Images: s.images, Poll: guestPoll, Now: time.Now, Logger: s.logger},
@@ -113,18 +124,17 @@ func (s *system) activities() activities.Set {
 const taskPoll = 25 * time.Millisecond
 
 // proxmoxClient makes a client for a cluster.
-func proxmoxClient(c domain.Cluster, logger *slog.Logger) (*proxmox.Client, error) {
+func proxmoxClient(c domain.Cluster, logger *slog.Logger, called observe) (*proxmox.Client, error) {
 	return proxmox.New(proxmox.Config{
 		Endpoints: c.Endpoints, TokenID: c.TokenID, Secret: c.Token.Reveal(), CA: []byte(c.CA), Insecure: c.Insecure,
-		Logger: logger, PollFirst: taskPoll, PollMax: 2 * time.Second,
+		Logger: logger, PollFirst: taskPoll, PollMax: 2 * time.Second, Observe: called,
 	})
 }
 
 // dialTemporal connects to Temporal and checks that it answers. Payloads are sealed with the key ring.
-func dialTemporal(ctx context.Context, cfg config.Config, ring *secret.Ring, logger *slog.Logger) (client.Client, error) {
-	options := client.Options{
-		HostPort: cfg.TemporalAddress, Namespace: cfg.TemporalNamespace, Logger: sdklog.NewStructuredLogger(logger.With("part", "temporal")),
-	}
+func dialTemporal(ctx context.Context, cfg config.Config, ring *secret.Ring, logger *slog.Logger, options client.Options) (client.Client, error) {
+	options.HostPort, options.Namespace = cfg.TemporalAddress, cfg.TemporalNamespace
+	options.Logger = sdklog.NewStructuredLogger(logger.With("part", "temporal"))
 	if cfg.TemporalCodec {
 		options.DataConverter = converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), &secret.Codec{Ring: ring})
 	}

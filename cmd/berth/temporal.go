@@ -31,7 +31,7 @@ const retention = 30 * 24 * time.Hour
 func temporalCommand() *cobra.Command {
 	t := noun("temporal", "The Temporal cluster that Berth runs on")
 	t.AddCommand(role("setup", "Register namespace, retention and search attributes", func(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
-		c, err := dialTemporal(ctx, cfg, secret.Generate(), logger)
+		c, err := dialTemporal(ctx, cfg, secret.Generate(), logger, client.Options{})
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,75 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"berth/domain"
+	"berth/store"
+)
+
+func testFigures(t *testing.T, e *env) {
+	got, err := e.Figures(e.ctx)
+	must(t, err)
+	nothing := store.Figures{
+		Containers: []store.Counted{}, Operations: []store.Counted{}, Clusters: []store.Counted{},
+		Nodes: []store.NodeFigures{}, Sites: []store.SiteFigures{},
+	}
+	if diff := cmp.Diff(nothing, got); diff != "" {
+		t.Fatalf("of an empty database (-want +got):\n%s", diff)
+	}
+	site, cluster := e.site(t, "demo"), e.cluster(t, "alpha")
+	node := e.node(t, cluster, site, "pve1", "")
+	edge := domain.Edge{Name: "edge1", SiteID: site.ID}
+	must(t, e.CreateEdge(e.ctx, &edge))
+	must(t, e.ReportEdge(e.ctx, edge.ID, domain.EdgeReport{Fetched: 2, Applied: 1, Reloads: 4}))
+	_, err = e.BumpSite(e.ctx, site.ID)
+	must(t, err)
+	_, err = e.AcquireSlot(e.ctx, node.ID, 2, "holder", time.Minute)
+	must(t, err)
+	must(t, e.BreakerFail(e.ctx, node.ID, 1, time.Minute))
+	a, b := e.container(t, site, "a"), e.container(t, site, "b")
+	for _, c := range []domain.Container{a, b} {
+		ended := domain.Operation{Kind: domain.OpDelete, Resource: "container", ResourceID: c.ID, State: domain.OpNeedsAttention, Actor: "test"}
+		must(t, e.CreateOperation(e.ctx, &ended))
+	}
+	e.clock.advance(time.Second)
+	later := domain.Operation{Kind: domain.OpPower, Resource: "container", ResourceID: b.ID, State: domain.OpPending, Actor: "test"}
+	must(t, e.CreateOperation(e.ctx, &later))
+	must(t, e.Reserve(e.ctx, site, &a))
+	must(t, e.QuarantineAddress(e.ctx, a.ID, "its node died"))
+	e.clock.advance(5 * time.Second)
+
+	got, err = e.Figures(e.ctx)
+	must(t, err)
+	now, err := e.Site(e.ctx, site.ID)
+	must(t, err)
+	want := store.Figures{
+		Containers: []store.Counted{{One: string(a.State), Two: string(a.Power), N: 2}},
+		Operations: []store.Counted{{One: "power", Two: "pending", N: 1}},
+		Attention:  1, Addresses: 1, OldestWaiter: 5 * time.Second,
+		Clusters: []store.Counted{{One: string(cluster.State), Two: string(cluster.State), N: 1}},
+		Nodes: []store.NodeFigures{{
+			Node: "pve1", Cluster: "alpha", State: node.State, Slots: domain.DefaultSlots, Taken: 1, BreakerOpen: true,
+			MemoryFree: node.MemoryFree, DiskFree: node.DiskFree,
+		}},
+		Sites: []store.SiteFigures{{
+			Site: "demo", Desired: now.Desired, Published: now.Published,
+			Edges: []store.EdgeFigures{{Edge: "edge1", Online: true, Fetched: 2, Applied: 1, Reloads: 4}},
+		}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("figures (-want +got):\n%s", diff)
+	}
+	e.clock.advance(2 * time.Minute)
+	got, err = e.Figures(e.ctx)
+	must(t, err)
+	if n := got.Nodes[0]; n.Taken != 0 || n.BreakerOpen {
+		t.Errorf("slot and breaker are over, and the figures are %+v", n)
+	}
+	if got.Sites[0].Edges[0].Online {
+		t.Error("an edge that was not seen for minutes is online")
+	}
+}
