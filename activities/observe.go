@@ -67,7 +67,7 @@ func (o *Observer) Look(ctx context.Context, clusterID string) error {
 			return err
 		}
 	}
-	return o.power(ctx, cluster, resources)
+	return o.power(ctx, pve, cluster, resources)
 }
 
 // survey asks for state and resources; the observation says what an error means.
@@ -124,8 +124,9 @@ func nodeSeen(n domain.Node, resources []proxmox.Resource) store.NodeObservation
 	return seen
 }
 
-// power keeps what containers are seen doing. Containers with an open operation are left to it.
-func (o *Observer) power(ctx context.Context, cluster domain.Cluster, resources []proxmox.Resource) error {
+// power keeps what containers are seen doing. Containers with an open operation are left to it. What differs is looked at once
+// more on the node itself: the overview is some seconds old, and an operation may have ended since.
+func (o *Observer) power(ctx context.Context, pve *proxmox.Client, cluster domain.Cluster, resources []proxmox.Resource) error {
 	status := map[string]string{}
 	for _, r := range resources {
 		if id, ours := proxmox.MarkerOfTags(r.Tags); r.Type == "lxc" && ours {
@@ -145,6 +146,15 @@ func (o *Observer) power(ctx context.Context, cluster domain.Cluster, resources 
 		seen := domain.PowerUnknown
 		if s, ok := status[c.ID]; ok && s != "unknown" {
 			seen = domain.Power(s)
+		}
+		if seen == c.Power {
+			continue
+		}
+		if now, err := pve.Status(ctx, c.Placement.Node, c.Placement.VMID); err == nil {
+			seen = domain.PowerStopped
+			if now.Running {
+				seen = domain.PowerRunning
+			}
 		}
 		if err := o.Store.ObservePower(ctx, c.ID, seen); err != nil && !domain.Is(err, domain.NotFound) {
 			return err

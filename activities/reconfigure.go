@@ -78,7 +78,7 @@ func (p *Proxmox) environment(ctx context.Context, t target, now []string) ([]st
 }
 
 // Revert takes back what a reconfigure that failed wanted: SQL goes back to what the operation kept of it, and then so
-// does the node.
+// does the node. Environment values, which no operation keeps, are on the node as SQL has them afterwards: as asked for.
 func (p *Proxmox) Revert(ctx context.Context, in domain.OperationInput) (struct{}, error) {
 	op, err := p.Store.Operation(ctx, in.OperationID)
 	if err != nil {
@@ -103,5 +103,6 @@ func (p *Proxmox) Revert(ctx context.Context, in domain.OperationInput) (struct{
 	if err != nil {
 		return struct{}{}, err
 	}
-	return struct{}{}, p.writeSettings(ctx, t, false)
+	change := op.Params.Reconfigure
+	return struct{}{}, p.writeSettings(ctx, t, change.Env || change.Entrypoint)
 }

@@ -182,12 +182,13 @@ func (c *Client) power(ctx context.Context, node string, vmid int, action string
 // deadlinePassed is the error of a task that did not end in time. line is the last one of its log.
 func deadlinePassed(ref TaskRef, d time.Duration, line string, last error) error {
 	err := fmt.Errorf("task %s has not ended within %s", ref.UPID, d.Round(time.Second))
-	if line != "" {
-		err = fmt.Errorf("%w; the last line of its log is %q", err, line)
-	}
 	if last != nil {
 		err = fmt.Errorf("%w, and the node did not answer in the end: %w", err, last)
 	}
+	said := ""
+	if line != "" {
+		said = fmt.Sprintf(" (the last line of its log: %q)", line)
+	}
 	return domain.Errorf(domain.UnknownOutcome,
-		"%s did not end within %s, so its outcome is not known; look at it before trying again: %w", named(ref), d, err)
+		"%s did not end within %s%s, so its outcome is not known; look at it before trying again: %w", named(ref), d.Round(time.Second), said, err)
 }
