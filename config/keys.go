@@ -29,7 +29,8 @@ type Config struct {
 	TemporalTLSCert   string `key:"temporal_tls_cert" env:"TEMPORAL_TLS_CERT" help:"PEM client certificate for Temporal"`
 	TemporalTLSKey    string `key:"temporal_tls_key" env:"TEMPORAL_TLS_KEY" help:"PEM private key of temporal_tls_cert"`
 	TemporalListen    string `key:"temporal_listen" default:"127.0.0.1:7233" help:"where berth standalone's own Temporal listens"`
-	TemporalUI        string `key:"temporal_ui" default:"127.0.0.1:8233" help:"where the UI of berth standalone's own Temporal listens; empty means none"`
+	TemporalUI        string `key:"temporal_ui" default:"127.0.0.1:8233" help:"where Temporal's UI is served to administrators who log in; empty means nowhere"`
+	TemporalUpstream  string `key:"temporal_ui_upstream" help:"URL of the UI of a Temporal cluster, which temporal_ui then serves; berth standalone knows its own"`
 	TemporalBinary    string `key:"temporal_binary" help:"path of berth-temporal; default: beside berth"`
 
 	TemporalCodec bool `key:"temporal_codec" help:"encrypt the payloads of workflows with the key ring"`

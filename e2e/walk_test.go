@@ -6,6 +6,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -154,13 +155,41 @@ func forgotten(t *testing.T, p *harness.Platform, name, address string) {
 	}
 }
 
+// asAdministrator fetches a page of Temporal's UI with the administrator's token, once it was refused without.
+func asAdministrator(ctx context.Context, p *harness.Platform, address string) (string, error) {
+	for _, token := range []string{"", p.Token} {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+		if err != nil {
+			return "", err
+		}
+		want := http.StatusUnauthorized
+		if token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+			want = http.StatusOK
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return "", err
+		}
+		text, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if err != nil || res.StatusCode != want {
+			return "", fmt.Errorf("Temporal's UI answers %s, want %d: %s %w", res.Status, want, text, err)
+		}
+		if token != "" {
+			return string(text), nil
+		}
+	}
+	return "", errors.New("the platform has no administrator's token")
+}
+
 // temporalListsIt finds the run in the Temporal UI by its search attributes.
 func temporalListsIt(t *testing.T, p *harness.Platform, c checker.Container) {
 	t.Helper()
 	query := fmt.Sprintf(`BerthContainer = %q AND BerthSite = %q AND BerthOwner = %q AND BerthNode = %q AND WorkflowType = "Provision"`,
 		c.Name, harness.Site, c.Owner, c.Node.Name)
 	harness.Await(t, 10*time.Second, "Temporal lists the run as "+query, func(ctx context.Context) error {
-		text, err := fetch(ctx, p.UI+"/api/v1/namespaces/default/workflows?query="+url.QueryEscape(query))
+		text, err := asAdministrator(ctx, p, p.UI+"/api/v1/namespaces/default/workflows?query="+url.QueryEscape(query))
 		if err != nil {
 			return err
 		}

@@ -93,7 +93,7 @@ func install(t *testing.T) *installation {
 	}
 	h.cfg.DialAllow = []string{h.cfg.LabRegistry}
 	logger := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	child, err := startTemporal(t.Context(), h.cfg, logger)
+	child, err := startTemporal(t.Context(), h.cfg, h.cfg.TemporalUI, logger)
 	if err != nil {
 		t.Fatal(err)
 	}

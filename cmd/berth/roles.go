@@ -8,16 +8,20 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/converter"
 	"golang.org/x/sync/errgroup"
 
 	"berth/api"
 	"berth/config"
 	"berth/domain"
 	"berth/process"
+	"berth/secret"
+	"berth/web"
 	"berth/worker"
 )
 
@@ -55,17 +59,41 @@ func (s *system) serveAPI(ctx context.Context, ready chan<- struct{}) error {
 	if err != nil {
 		return err
 	}
-	listener, err := listen(s.cfg)
+	listener, err := listen(s.cfg, "listen", s.cfg.Listen)
 	if err != nil {
 		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	if s.cfg.TemporalUI != "" && s.cfg.TemporalUpstream != "" {
+		ui, err := s.temporalUI()
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		uiListener, err := listen(s.cfg, "temporal_ui", s.cfg.TemporalUI)
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		g.Go(func() error { return serve(ctx, uiListener, ui) })
 	}
 	if ready != nil {
 		close(ready)
 	}
-	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.watcher.Run(ctx) })
 	g.Go(func() error { return serve(ctx, listener, handler) })
 	return g.Wait()
+}
+
+// temporalUI is Temporal's UI behind a login.
+func (s *system) temporalUI() (http.Handler, error) {
+	upstream, err := url.Parse(s.cfg.TemporalUpstream)
+	if err != nil || upstream.Host == "" || upstream.Scheme != "http" && upstream.Scheme != "https" {
+		return nil, domain.Errorf(domain.Invalid, "temporal_ui_upstream must be a URL such as http://temporal:8233")
+	}
+	ui := web.TemporalUI{Upstream: upstream, Guard: s.app.Auth, Sealer: s.ring, Logger: s.logger}
+	if s.cfg.TemporalCodec {
+		ui.Codec = converter.NewPayloadCodecHTTPHandler(&secret.Codec{Ring: s.ring})
+	}
+	return ui.Handler(), nil
 }
 
 // serve serves until ctx ends. Long polls and event streams end with ctx, so that a shutdown does not wait for them.
@@ -93,26 +121,27 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	return g.Wait()
 }
 
-// listen opens the API's listener. Without TLS it is refused anywhere but on loopback: tokens would be readable.
-func listen(cfg config.Config) (net.Listener, error) {
-	if err := process.CheckPort(cfg.Listen); err != nil {
+// listen opens a listener for people's tokens at the address of a key. Without TLS it is refused anywhere but on loopback: tokens
+// would be readable.
+func listen(cfg config.Config, key, address string) (net.Listener, error) {
+	if err := process.CheckPort(address); err != nil {
 		return nil, err
 	}
-	host, _, err := net.SplitHostPort(cfg.Listen)
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, domain.Errorf(domain.Invalid, "listen must be address:port: %w", err)
+		return nil, domain.Errorf(domain.Invalid, "%s must be address:port: %w", key, err)
 	}
 	if cfg.TLSCert == "" {
 		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return nil, domain.Errorf(domain.Invalid, "listen %s is not on loopback: give tls_cert and tls_key", cfg.Listen)
+			return nil, domain.Errorf(domain.Invalid, "%s %s is not on loopback: give tls_cert and tls_key", key, address)
 		}
-		return net.Listen("tcp", cfg.Listen)
+		return net.Listen("tcp", address)
 	}
 	pair, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
 	if err != nil {
 		return nil, domain.Errorf(domain.Invalid, "tls_cert and tls_key: %w", err)
 	}
-	return tls.Listen("tcp", cfg.Listen, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+	return tls.Listen("tcp", address, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
 }
 
 // work polls for workflows and activities until ctx ends.

@@ -43,7 +43,15 @@ func standalone(ctx context.Context, cfg config.Config, logger *slog.Logger) err
 		return errors.Join(errs...)
 	}
 	if cfg.TemporalAddress == "" {
-		child, err := startTemporal(context.WithoutCancel(ctx), cfg, logger)
+		ui := ""
+		if cfg.TemporalUI != "" {
+			var err error
+			if ui, err = privateAddress(); err != nil {
+				return err
+			}
+			cfg.TemporalUpstream = "http://" + ui
+		}
+		child, err := startTemporal(context.WithoutCancel(ctx), cfg, ui, logger)
 		if err != nil {
 			return err
 		}
@@ -132,9 +140,9 @@ func checkPorts(cfg config.Config) error {
 	addresses := []string{cfg.Listen}
 	if cfg.TemporalAddress == "" {
 		addresses = append(addresses, cfg.TemporalListen)
-		if cfg.TemporalUI != "" {
-			addresses = append(addresses, cfg.TemporalUI)
-		}
+	}
+	if cfg.TemporalUI != "" && (cfg.TemporalAddress == "" || cfg.TemporalUpstream != "") {
+		addresses = append(addresses, cfg.TemporalUI)
 	}
 	if cfg.Lab {
 		addresses = append(append(addresses, labAddresses(cfg)...), cfg.LabRegistry)
@@ -152,7 +160,9 @@ func banner(cfg config.Config, token domain.Secret, l *lab) string {
 	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	say("\nBerth is ready.\n")
 	say("  API           http://%s/api/v1", cfg.Listen)
-	say("  Temporal UI   http://%s", cfg.TemporalUI)
+	if cfg.TemporalUI != "" && cfg.TemporalUpstream != "" {
+		say("  Temporal UI   %s  (log in with the token below)", uiURL(cfg))
+	}
 	if l != nil {
 		say("  Lab           https://%s  (Proxmox VE API; %s)", cfg.LabListen, l.reason)
 		say("  Data          %s", cfg.Data)

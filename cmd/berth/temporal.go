@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +24,7 @@ import (
 	"berth/domain"
 	"berth/process"
 	"berth/secret"
+	"berth/web"
 )
 
 // retention is how long Temporal keeps the history of runs that ended.
@@ -80,8 +82,8 @@ func checkAttributes(ctx context.Context, c client.Client, namespace string) err
 	return nil
 }
 
-// startTemporal starts berth-temporal as a child and returns the address of its frontend.
-func startTemporal(ctx context.Context, cfg config.Config, logger *slog.Logger) (*process.Supervisor, error) {
+// startTemporal starts berth-temporal as a child, with its UI at an address for Berth alone.
+func startTemporal(ctx context.Context, cfg config.Config, ui string, logger *slog.Logger) (*process.Supervisor, error) {
 	if _, err := os.Stat(cfg.TemporalBinary); err != nil {
 		return nil, domain.Errorf(domain.Unavailable, "%s is missing: run make build, or name a Temporal cluster with TEMPORAL_ADDRESS", cfg.TemporalBinary)
 	}
@@ -89,16 +91,38 @@ func startTemporal(ctx context.Context, cfg config.Config, logger *slog.Logger) 
 	if err != nil {
 		return nil, domain.Errorf(domain.Unavailable, "log of Temporal: %w", err)
 	}
+	command := []string{
+		cfg.TemporalBinary, "--listen", cfg.TemporalListen, "--ui", ui, "--data", filepath.Join(cfg.Data, "temporal"),
+		"--namespace", cfg.TemporalNamespace, "--search-attributes", strings.Join(domain.SearchAttributes(), ","),
+		"--parent-pid", fmt.Sprint(os.Getpid()),
+	}
+	if cfg.TemporalCodec && ui != "" {
+		command = append(command, "--codec-endpoint", uiURL(cfg)+web.CodecPath)
+	}
 	return process.Start(ctx, process.Child{
-		Command: []string{
-			cfg.TemporalBinary, "--listen", cfg.TemporalListen, "--ui", cfg.TemporalUI, "--data", filepath.Join(cfg.Data, "temporal"),
-			"--namespace", cfg.TemporalNamespace, "--search-attributes", strings.Join(domain.SearchAttributes(), ","),
-			"--parent-pid", fmt.Sprint(os.Getpid()),
-		},
+		Command: command,
 		ReadyLine: func(line string) bool {
 			var said struct{ Ready bool }
 			return json.Unmarshal([]byte(line), &said) == nil && said.Ready
 		},
 		Output: log, Log: logger,
 	})
+}
+
+// uiURL is where administrators find Temporal's UI.
+func uiURL(cfg config.Config) string {
+	scheme := "http"
+	if cfg.TLSCert != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + cfg.TemporalUI
+}
+
+// privateAddress finds an address on loopback for a child that only this process talks to.
+func privateAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", domain.Errorf(domain.Unavailable, "no free port: %w", err)
+	}
+	return l.Addr().String(), l.Close()
 }

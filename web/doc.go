@@ -1,0 +1,2 @@
+// Package web serves what people see in a browser.
+package web
