@@ -47,6 +47,10 @@ func (p *Proxmox) PullImage(ctx context.Context, in domain.OperationInput) (doma
 	}
 	name := image.FileName(looked.Digest)
 	out := domain.Pulled{Volume: t.node.TemplateStorage + ":vztmpl/" + name + ".tar", Digest: looked.Digest}
+	// Before the look, so that an image that is there is not pruned between the look and the create.
+	if err := p.Store.UseImage(ctx, t.node.ID, out.Volume); err != nil {
+		return out, err
+	}
 	if has, err := p.hasVolume(ctx, t, out.Volume); err != nil || has {
 		if has {
 			p.journal().enter(ctx, in, "image", "The node has the image already.")

@@ -19,8 +19,10 @@ type Reconciler struct {
 	Store     *store.Store
 	Clients   *Clients
 	Workflows Starter
-	Now       func() time.Time
-	Logger    *slog.Logger
+	// ImageMaxAge is how long an image stays on a node after its last use; 0 = for ever.
+	ImageMaxAge time.Duration
+	Now         func() time.Time
+	Logger      *slog.Logger
 }
 
 // Starter starts workflows and tells which are open.
@@ -49,7 +51,7 @@ type pass struct {
 func (r *Reconciler) Reconcile(ctx context.Context, in domain.ReconcileInput) (domain.ReconcileReport, error) {
 	p := &pass{Reconciler: r, ReconcileReport: domain.ReconcileReport{DryRun: in.DryRun, Repairs: []domain.Repair{}}}
 	var failed []error
-	for _, step := range []func(context.Context) error{p.operations, p.releases, p.networks, p.clusters, p.prune} {
+	for _, step := range []func(context.Context) error{p.operations, p.releases, p.networks, p.clusters, p.images, p.prune} {
 		activity.RecordHeartbeat(ctx)
 		if err := step(ctx); err != nil { // the other steps may well work
 			failed = append(failed, err)

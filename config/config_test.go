@@ -69,3 +69,11 @@ func TestDocumented(t *testing.T) {
 		}
 	}
 }
+
+func TestImagesStayLongEnough(t *testing.T) {
+	for given, ok := range map[string]bool{"0": true, "1h": true, "59m": false, "-1h": false} {
+		if _, err := config.Load(nil, []string{"BERTH_IMAGE_MAX_AGE=" + given}, ""); (err == nil) != ok {
+			t.Errorf("image_max_age %s is taken: %v, want %v", given, err, ok)
+		}
+	}
+}

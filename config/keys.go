@@ -35,8 +35,10 @@ type Config struct {
 
 	TemporalCodec bool `key:"temporal_codec" help:"encrypt the payloads of workflows with the key ring"`
 
-	DialAllow         []string      `key:"dial_allow" help:"ip:port pairs on loopback or link-local addresses that may be dialled for users all the same, such as a registry on this host"`
-	WorkerListen      string        `key:"worker_listen" help:"address of a worker's /healthz and /metrics; empty means none"`
+	DialAllow    []string      `key:"dial_allow" help:"ip:port pairs on loopback or link-local addresses that may be dialled for users all the same, such as a registry on this host"`
+	WorkerListen string        `key:"worker_listen" help:"address of a worker's /healthz and /metrics; empty means none"`
+	ImageMaxAge  time.Duration `key:"image_max_age" default:"720h" help:"how long an image that no container is made from stays on a node, at least 1h; 0 keeps all"`
+
 	ReconcileInterval time.Duration `key:"reconcile_interval" default:"20s" help:"how often SQL, Proxmox VE, Temporal and the edges are compared"`
 	ObserveInterval   time.Duration `key:"observe_interval" default:"5s" help:"how often clusters are looked at"`
 	DeadlineScale     float64       `key:"deadline_scale" default:"1" help:"multiplies the time every step may take before it is given up"`

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/knadh/koanf/parsers/yaml"
@@ -102,8 +103,15 @@ func decode(k *koanf.Koanf) (Config, error) {
 	if err != nil {
 		return Config{}, domain.Errorf(domain.Invalid, "configuration: %w", err)
 	}
+	if c.ImageMaxAge != 0 && c.ImageMaxAge < shortestImageAge {
+		return Config{}, domain.Errorf(domain.Invalid, "configuration: image_max_age must be 0 or at least %s, but is %s",
+			shortestImageAge, c.ImageMaxAge)
+	}
 	return c.withPaths(), nil
 }
+
+// shortestImageAge is longer than any provision takes, so that its image is not pruned under it.
+const shortestImageAge = time.Hour
 
 // environment picks the known variables and refuses unknown ones that carry our prefix.
 func environment(environ []string) (map[string]any, error) {

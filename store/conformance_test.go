@@ -45,6 +45,7 @@ var suite = []struct {
 	{"Services", testServices},
 	{"Slots", testSlots},
 	{"Breakers", testBreakers},
+	{"NodeImages", testNodeImages},
 	{"Figures", testFigures},
 	{"Transact", testTransact},
 	{"Deadlock", testDeadlock},

@@ -243,7 +243,7 @@ func (s *Store) DeleteNode(ctx context.Context, id string) error {
 		if placed > 0 {
 			return domain.Errorf(domain.Conflict, "node %s still holds %d containers: delete them first", row.Name, placed)
 		}
-		for _, leases := range []any{&slotRow{}, &breakerRow{}} {
+		for _, leases := range []any{&slotRow{}, &breakerRow{}, &nodeImageRow{}} {
 			if err := tx.q(ctx).Where("node_id = ?", id).Delete(leases).Error; err != nil {
 				return tx.fault(err, "delete node "+row.Name)
 			}

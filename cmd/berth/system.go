@@ -115,7 +115,7 @@ func (s *system) activities() activities.Set {
 		Network:    &activities.Network{Store: s.store, Changed: s.flows.NetworkChanged, Poll: guestPoll, Logger: s.logger},
 		Proxmox:    &activities.Proxmox{Store: s.store, Clients: s.clients, Images: s.images, Poll: guestPoll, Now: time.Now, Logger: s.logger},
 		Observer:   s.observer(),
-		Reconciler: &activities.Reconciler{Store: s.store, Clients: s.clients, Workflows: s.flows, Now: time.Now, Logger: s.logger},
+		Reconciler: &activities.Reconciler{Store: s.store, Clients: s.clients, Workflows: s.flows, ImageMaxAge: s.cfg.ImageMaxAge, Now: time.Now, Logger: s.logger},
 	}
 }
 
