@@ -203,7 +203,7 @@ func stepBack(ctx context.Context, tx *store.Store, waiting domain.Operation) er
 	})
 }
 
-// Retry repeats an operation that failed or was cancelled, as a new one.
+// Retry repeats an operation that failed, was cancelled or needs attention, as a new one.
 func (s *Operations) Retry(ctx context.Context, actor domain.Actor, id string) (domain.Operation, error) {
 	at := attempt{action: "operation.retry", resource: "operation", resourceID: id}
 	if err := s.read(ctx, actor, at, toChange); err != nil {
@@ -218,6 +218,10 @@ func (s *Operations) Retry(ctx context.Context, actor domain.Actor, id string) (
 			Kind: domain.Conflict, Operation: op.ID,
 			Message: "the operation is " + string(op.State) + ": only one that failed can be retried",
 		}
+	}
+	if op.State == domain.OpNeedsAttention {
+		// The container may need attention for a later operation: that one is then in the way, and is repeated.
+		return s.containers.Retry(ctx, actor, op.ResourceID, "", "")
 	}
 	return s.repeat(ctx, actor, op)
 }
