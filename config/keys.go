@@ -13,7 +13,7 @@ import (
 type Config struct {
 	Data     string `key:"data" default:"./data" help:"folder that holds all state"`
 	Database string `key:"database" help:"database: sqlite://PATH, postgres://USER:PASSWORD@HOST/DB or mysql://USER:PASSWORD@HOST:PORT/DB; default: SQLite in the data folder" secret:"true"`
-	KeysFile string `key:"keys_file" help:"key ring that encrypts secrets in the database; default: keys.json in the data folder"`
+	KeysFile string `key:"keys_file" help:"key ring that encrypts secrets in the database: a file, made when there is none, env:NAME (not BERTH_...) or credential:NAME (systemd); default: keys.json in the data folder"`
 
 	Listen    string `key:"listen" default:"127.0.0.1:8080" help:"address of the API"`
 	TLSCert   string `key:"tls_cert" help:"PEM certificate of the API; needed unless it listens on loopback"`

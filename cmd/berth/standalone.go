@@ -181,7 +181,9 @@ func version() string {
 
 // adminToken returns the administrator's token of this data folder, made at the first start.
 func (s *system) adminToken(ctx context.Context) (domain.Secret, error) {
-	return s.keptToken(ctx, filepath.Join(s.cfg.Data, "admin.token"), func() (domain.Secret, error) { return s.makeAdminToken(ctx) })
+	return s.keptToken(ctx, filepath.Join(s.cfg.Data, "admin.token"), func() (domain.Secret, error) {
+		return makeAdmin(ctx, s.app, "standalone", adminName)
+	})
 }
 
 // keptToken returns the token in a file that only its owner reads, if it still works; otherwise it makes one and keeps it.

@@ -42,10 +42,12 @@ type system struct {
 // openStore opens the database with the key ring.
 func openStore(ctx context.Context, cfg config.Config, logger *slog.Logger) (*store.Store, *secret.Ring, error) {
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return nil, nil, domain.Errorf(domain.Unavailable, "data folder: %w", err)
+		return nil, nil, domain.Errorf(domain.Invalid, "data folder: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(cfg.KeysFile), 0o700); err != nil {
-		return nil, nil, domain.Errorf(domain.Unavailable, "folder of the key ring: %w", err)
+	if file, writable := secret.File(cfg.KeysFile); writable {
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			return nil, nil, domain.Errorf(domain.Invalid, "folder of the key ring: %w", err)
+		}
 	}
 	ring, err := secret.LoadOrGenerate(cfg.KeysFile)
 	if err != nil {
@@ -55,17 +57,32 @@ func openStore(ctx context.Context, cfg config.Config, logger *slog.Logger) (*st
 	return s, ring, err
 }
 
-// openSystem connects to everything and wires the use cases. The database must be migrated.
+// awaitStore opens the database once it answers.
+func awaitStore(ctx context.Context, cfg config.Config, logger *slog.Logger) (st *store.Store, ring *secret.Ring, err error) {
+	err = patiently(logger).until(ctx, "the database", func(ctx context.Context) (err error) {
+		st, ring, err = openStore(ctx, cfg, logger)
+		return err
+	})
+	return st, ring, err
+}
+
+// openSystem connects to everything and wires the use cases. It waits until the database is there and migrated, and Temporal
+// answers.
 func openSystem(ctx context.Context, cfg config.Config, logger *slog.Logger) (*system, error) {
-	st, ring, err := openStore(ctx, cfg, logger)
+	st, ring, err := awaitStore(ctx, cfg, logger)
 	if err != nil {
 		return nil, err
+	}
+	if err := patiently(logger).until(ctx, "the schema of the database", func(ctx context.Context) error {
+		return migrated(ctx, st)
+	}); err != nil {
+		return nil, errors.Join(err, st.Close())
 	}
 	s := &system{cfg: cfg, logger: logger, ring: ring, store: st}
 	if s.watcher, err = store.NewWatcher(ctx, st); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	if s.temporal, err = dialTemporal(ctx, cfg, ring, logger); err != nil {
+	if s.temporal, err = awaitTemporal(ctx, cfg, ring, logger); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	s.flows = app.NewTemporal(s.temporal)
@@ -120,6 +137,18 @@ func proxmoxClient(c domain.Cluster, logger *slog.Logger) (*proxmox.Client, erro
 	})
 }
 
+// awaitTemporal connects to Temporal once it answers.
+func awaitTemporal(ctx context.Context, cfg config.Config, ring *secret.Ring, logger *slog.Logger) (c client.Client, err error) {
+	err = patiently(logger).until(ctx, "Temporal", func(ctx context.Context) (err error) {
+		c, err = dialTemporal(ctx, cfg, ring, logger)
+		return err
+	})
+	return c, err
+}
+
+// dialTimeout bounds one try to reach Temporal.
+const dialTimeout = 10 * time.Second
+
 // dialTemporal connects to Temporal and checks that it answers. Payloads are sealed with the key ring.
 func dialTemporal(ctx context.Context, cfg config.Config, ring *secret.Ring, logger *slog.Logger) (client.Client, error) {
 	options := client.Options{
@@ -136,7 +165,7 @@ func dialTemporal(ctx context.Context, cfg config.Config, ring *secret.Ring, log
 		return nil, err
 	}
 	options.ConnectionOptions.TLS = tlsConfig
-	bounded, cancel := context.WithTimeout(ctx, time.Minute)
+	bounded, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	c, err := client.DialContext(bounded, options)
 	if err != nil {
