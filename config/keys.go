@@ -44,8 +44,8 @@ type Config struct {
 	EdgeToken     string `key:"edge_token" help:"token of the edge, as berth edge enroll prints it" secret:"true"`
 	EdgeCA        string `key:"edge_ca" help:"PEM file of the CA that signs the API's certificate; default: the system's"`
 	EdgeDir       string `key:"edge_dir" help:"folder of the edge's files; default: edge in the data folder"`
-	EdgeAddress   string `key:"edge_address" help:"IPv4 address that dnsmasq answers on in the site's network"`
-	EdgeInterface string `key:"edge_interface" help:"network interface of the site's network; empty means the one that holds edge_address"`
+	EdgeAddress   string `key:"edge_address" help:"IPv4 address that dnsmasq answers on; empty means the one that this host has in the site's network"`
+	EdgeInterface string `key:"edge_interface" help:"network interface of the site's network; empty means the one that holds the edge's address"`
 	EdgeNamespace string `key:"edge_namespace" help:"network namespace that dnsmasq runs in; empty means the host's"`
 
 	Lab          bool          `key:"lab" help:"standalone: also start the lab with a demo site"`

@@ -120,7 +120,7 @@ func (s *system) labEdge(ctx context.Context, l *lab, token domain.Secret) error
 	cfg := s.cfg
 	cfg.EdgeURL, cfg.EdgeToken = "http://"+cfg.Listen, token.Reveal()
 	cfg.EdgeAddress, cfg.EdgeInterface, cfg.EdgeNamespace = l.network.Gateway().Addr().String(), l.network.Bridge(), l.network.Name()
-	runner, err := newEdge(cfg, s.logger.With("part", "edge"))
+	runner, err := newEdge(ctx, cfg, s.logger.With("part", "edge"))
 	if err != nil {
 		return err
 	}
