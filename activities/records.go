@@ -71,14 +71,14 @@ func (r *Records) Begin(ctx context.Context, in domain.OperationInput) (domain.B
 
 // quarantined says what of a container was left behind on nodes, in words.
 func quarantined(ctx context.Context, tx *store.Store, containerID string) (string, error) {
-	placements, err := tx.Placements(ctx, store.PlacementFilter{})
+	quarantines, err := tx.QuarantinesOf(ctx, containerID)
 	if err != nil {
 		return "", err
 	}
 	var left []string
-	for _, p := range placements {
-		if p.ContainerID == containerID && p.State == store.Quarantined {
-			left = append(left, fmt.Sprintf("CT %d on node %s", p.VMID, p.Node))
+	for _, q := range quarantines {
+		if q.VMID != 0 {
+			left = append(left, fmt.Sprintf("CT %d on node %s", q.VMID, q.Node))
 		}
 	}
 	return strings.Join(left, ", "), nil
@@ -88,7 +88,7 @@ func quarantined(ctx context.Context, tx *store.Store, containerID string) (stri
 // the edges serve a revision without them.
 func (r *Records) Release(ctx context.Context, in domain.ReleaseInput) (domain.Released, error) {
 	if in.Quarantine != "" {
-		return domain.Released{}, r.Store.QuarantineAddress(ctx, in.ContainerID, in.Quarantine)
+		return domain.Released{}, r.Store.QuarantineAddress(ctx, in.ContainerID, in.OperationID, in.Quarantine)
 	}
 	revision, held, err := r.Store.Release(ctx, in.ContainerID)
 	if err != nil || !held {
@@ -100,7 +100,7 @@ func (r *Records) Release(ctx context.Context, in domain.ReleaseInput) (domain.R
 // Unplace frees the VMID of the container, or quarantines it.
 func (r *Records) Unplace(ctx context.Context, in domain.UnplaceInput) (struct{}, error) {
 	if in.Quarantine != "" {
-		return struct{}{}, r.Store.QuarantinePlacement(ctx, in.ContainerID, in.Quarantine)
+		return struct{}{}, r.Store.QuarantinePlacement(ctx, in.ContainerID, in.OperationID, in.Quarantine)
 	}
 	return struct{}{}, r.Store.Unplace(ctx, in.ContainerID)
 }

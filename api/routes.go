@@ -39,12 +39,13 @@ const defaultTimeout = 30 * time.Second
 
 // timeouts are those of operations that wait for somebody else.
 var timeouts = map[string]time.Duration{
-	"getEdgeSnapshot": 75 * time.Second, // waits up to 60 s for a change
-	"reconcile":       10 * time.Minute, // walks over every node and edge
-	"createCluster":   2 * time.Minute,  // checks every node, with failover between endpoints
-	"createNode":      2 * time.Minute,
-	"checkNode":       2 * time.Minute,
-	"inspectImage":    time.Minute, // asks a registry
+	"getEdgeSnapshot":   75 * time.Second, // waits up to 60 s for a change
+	"reconcile":         10 * time.Minute, // walks over every node and edge
+	"createCluster":     2 * time.Minute,  // checks every node, with failover between endpoints
+	"createNode":        2 * time.Minute,
+	"checkNode":         2 * time.Minute,
+	"releaseQuarantine": 2 * time.Minute, // asks the node
+	"inspectImage":      time.Minute,     // asks a registry
 }
 
 func timeoutOf(r *route) time.Duration {

@@ -309,6 +309,24 @@ func (e PowerRequestAction) Valid() bool {
 	}
 }
 
+// Defines values for QuarantineState.
+const (
+	QuarantineStateQuarantined QuarantineState = "quarantined"
+	QuarantineStateReleased    QuarantineState = "released"
+)
+
+// Valid indicates whether the value is a known member of the QuarantineState enum.
+func (e QuarantineState) Valid() bool {
+	switch e {
+	case QuarantineStateQuarantined:
+		return true
+	case QuarantineStateReleased:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReservationState.
 const (
 	ReservationStateHeld        ReservationState = "held"
@@ -1143,6 +1161,50 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// Quarantine defines model for Quarantine.
+type Quarantine struct {
+	Addresses []string `json:"addresses"`
+
+	// Cluster Another object, by ID and name.
+	Cluster     *Ref   `json:"cluster,omitempty"`
+	ContainerID string `json:"containerId"`
+
+	// ID That of the operation that left it behind
+	ID string `json:"id"`
+
+	// Name Name of the container; its ID when the name is not known any more
+	Name string `json:"name"`
+
+	// Node Name of the node that the CT was on
+	Node *string `json:"node,omitempty"`
+
+	// Operation What the operation was to do, such as `delete`; left out when it is not known any more
+	Operation *string `json:"operation,omitempty"`
+
+	// Reason What may be left
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+
+	// Site Another object, by ID and name.
+	Site  *Ref            `json:"site,omitempty"`
+	State QuarantineState `json:"state"`
+	VMID  *int            `json:"vmid,omitempty"`
+}
+
+// QuarantineState defines model for Quarantine.State.
+type QuarantineState string
+
+// QuarantineList defines model for QuarantineList.
+type QuarantineList struct {
+	Items []Quarantine `json:"items"`
+}
+
+// QuarantineRelease defines model for QuarantineRelease.
+type QuarantineRelease struct {
+	// Force Do not ask Proxmox VE, as for a node that is gone for good
+	Force *bool `json:"force,omitempty"`
+}
+
 // Quota Limits of what the containers of one user may hold together; 0 means no limit.
 type Quota struct {
 	Containers int `json:"containers"`
@@ -1775,6 +1837,9 @@ type CreateNodeJSONRequestBody = NodeCreate
 // UpdateNodeJSONRequestBody defines body for UpdateNode for application/json ContentType.
 type UpdateNodeJSONRequestBody = NodeUpdate
 
+// ReleaseQuarantineJSONRequestBody defines body for ReleaseQuarantine for application/json ContentType.
+type ReleaseQuarantineJSONRequestBody = QuarantineRelease
+
 // SetQuotaJSONRequestBody defines body for SetQuota for application/json ContentType.
 type SetQuotaJSONRequestBody = QuotaSet
 
@@ -1837,7 +1902,7 @@ type ServerInterface interface {
 	// PowerContainer Start, shut down, stop or reboot a container
 	// (POST /api/v1/containers/{container}/power)
 	PowerContainer(c *gin.Context, container ContainerRef, params PowerContainerParams)
-	// RetryContainer Provision a failed container again
+	// RetryContainer Try again what a container failed at or needs attention for
 	// (POST /api/v1/containers/{container}/retry)
 	RetryContainer(c *gin.Context, container ContainerRef, params RetryContainerParams)
 	// PostEdgeReport Report the state of the calling edge
@@ -1912,6 +1977,12 @@ type ServerInterface interface {
 	// RetryOperation Do again what an ended operation did not achieve
 	// (POST /api/v1/operations/{operation}/retry)
 	RetryOperation(c *gin.Context, operation OperationRef)
+	// ListQuarantines List what operations could not remove
+	// (GET /api/v1/quarantines)
+	ListQuarantines(c *gin.Context)
+	// ReleaseQuarantine Release a quarantine after cleaning up
+	// (POST /api/v1/quarantines/{quarantine}/release)
+	ReleaseQuarantine(c *gin.Context, quarantine string)
 	// ListQuotas List quotas
 	// (GET /api/v1/quotas)
 	ListQuotas(c *gin.Context)
@@ -3435,6 +3506,44 @@ func (siw *ServerInterfaceWrapper) RetryOperation(c *gin.Context) {
 	siw.Handler.RetryOperation(c, operation)
 }
 
+// ListQuarantines operation middleware
+func (siw *ServerInterfaceWrapper) ListQuarantines(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListQuarantines(c)
+}
+
+// ReleaseQuarantine operation middleware
+func (siw *ServerInterfaceWrapper) ReleaseQuarantine(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "quarantine" -------------
+	var quarantine string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "quarantine", c.Param("quarantine"), &quarantine, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter quarantine: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReleaseQuarantine(c, quarantine)
+}
+
 // ListQuotas operation middleware
 func (siw *ServerInterfaceWrapper) ListQuotas(c *gin.Context) {
 
@@ -4000,6 +4109,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/images", wrapper.AddImage)
 	router.DELETE(options.BaseURL+"/api/v1/images/:image", wrapper.RemoveImage)
 	router.GET(options.BaseURL+"/api/v1/images/inspect", wrapper.InspectImage)
+	router.GET(options.BaseURL+"/api/v1/quarantines", wrapper.ListQuarantines)
+	router.POST(options.BaseURL+"/api/v1/quarantines/:quarantine/release", wrapper.ReleaseQuarantine)
 	router.GET(options.BaseURL+"/api/v1/quotas", wrapper.ListQuotas)
 	router.DELETE(options.BaseURL+"/api/v1/quotas/:user", wrapper.DeleteQuota)
 	router.GET(options.BaseURL+"/api/v1/quotas/:user", wrapper.GetQuota)
@@ -5716,6 +5827,84 @@ func (response RetryOperationdefaultApplicationProblemPlusJSONResponse) VisitRet
 	return err
 }
 
+type ListQuarantinesRequestObject struct {
+}
+
+type ListQuarantinesResponseObject interface {
+	VisitListQuarantinesResponse(w http.ResponseWriter) error
+}
+
+type ListQuarantines200JSONResponse QuarantineList
+
+func (response ListQuarantines200JSONResponse) VisitListQuarantinesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListQuarantinesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListQuarantinesdefaultApplicationProblemPlusJSONResponse) VisitListQuarantinesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseQuarantineRequestObject struct {
+	Quarantine string `json:"quarantine"`
+	Body       *ReleaseQuarantineJSONRequestBody
+}
+
+type ReleaseQuarantineResponseObject interface {
+	VisitReleaseQuarantineResponse(w http.ResponseWriter) error
+}
+
+type ReleaseQuarantine200JSONResponse Quarantine
+
+func (response ReleaseQuarantine200JSONResponse) VisitReleaseQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseQuarantinedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReleaseQuarantinedefaultApplicationProblemPlusJSONResponse) VisitReleaseQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListQuotasRequestObject struct {
 }
 
@@ -6515,7 +6704,7 @@ type StrictServerInterface interface {
 	// PowerContainer Start, shut down, stop or reboot a container
 	// (POST /api/v1/containers/{container}/power)
 	PowerContainer(ctx context.Context, request PowerContainerRequestObject) (PowerContainerResponseObject, error)
-	// RetryContainer Provision a failed container again
+	// RetryContainer Try again what a container failed at or needs attention for
 	// (POST /api/v1/containers/{container}/retry)
 	RetryContainer(ctx context.Context, request RetryContainerRequestObject) (RetryContainerResponseObject, error)
 	// PostEdgeReport Report the state of the calling edge
@@ -6590,6 +6779,12 @@ type StrictServerInterface interface {
 	// RetryOperation Do again what an ended operation did not achieve
 	// (POST /api/v1/operations/{operation}/retry)
 	RetryOperation(ctx context.Context, request RetryOperationRequestObject) (RetryOperationResponseObject, error)
+	// ListQuarantines List what operations could not remove
+	// (GET /api/v1/quarantines)
+	ListQuarantines(ctx context.Context, request ListQuarantinesRequestObject) (ListQuarantinesResponseObject, error)
+	// ReleaseQuarantine Release a quarantine after cleaning up
+	// (POST /api/v1/quarantines/{quarantine}/release)
+	ReleaseQuarantine(ctx context.Context, request ReleaseQuarantineRequestObject) (ReleaseQuarantineResponseObject, error)
 	// ListQuotas List quotas
 	// (GET /api/v1/quotas)
 	ListQuotas(ctx context.Context, request ListQuotasRequestObject) (ListQuotasResponseObject, error)
@@ -7910,6 +8105,77 @@ func (sh *strictHandler) RetryOperation(ctx *gin.Context, operation OperationRef
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RetryOperationResponseObject); ok {
 		if err := validResponse.VisitRetryOperationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListQuarantines operation middleware
+func (sh *strictHandler) ListQuarantines(ctx *gin.Context) {
+	var request ListQuarantinesRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListQuarantines(ctx, request.(ListQuarantinesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListQuarantines")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListQuarantinesResponseObject); ok {
+		if err := validResponse.VisitListQuarantinesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReleaseQuarantine operation middleware
+func (sh *strictHandler) ReleaseQuarantine(ctx *gin.Context, quarantine string) {
+	var request ReleaseQuarantineRequestObject
+
+	request.Quarantine = quarantine
+
+	var body ReleaseQuarantineJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReleaseQuarantine(ctx, request.(ReleaseQuarantineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReleaseQuarantine")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReleaseQuarantineResponseObject); ok {
+		if err := validResponse.VisitReleaseQuarantineResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -219,6 +219,16 @@ func TestAccess(t *testing.T) {
 			_, _, err := w.Quotas.Get(ctx, a, "anna")
 			return err
 		}},
+		"Quarantines.List": {admins, func(ctx context.Context, a domain.Actor) error {
+			_, err := w.Quarantines.List(ctx, a)
+			return err
+		}},
+		"Quarantines.Release": {admins, func(ctx context.Context, a domain.Actor) error {
+			id := domain.NewID()
+			must(t, w.db.QuarantineAddress(ctx, w.create(t, anna, "q"+id).ID, id, "for a test"))
+			_, err := w.Quarantines.Release(ctx, a, id, false)
+			return err
+		}},
 		"Quotas.List": {admins, func(ctx context.Context, a domain.Actor) error {
 			_, err := w.Quotas.List(ctx, a)
 			return err

@@ -23,19 +23,20 @@ type Config struct {
 
 // App is all use cases.
 type App struct {
-	Clusters   *Clusters
-	Sites      *Sites
-	Nodes      *Nodes
-	Edges      *Edges
-	Containers *Containers
-	Operations *Operations
-	Images     *Images
-	Quotas     *Quotas
-	Tokens     *Tokens
-	Users      *Users
-	Audit      *Audit
-	Auth       *Auth
-	Health     *Health
+	Clusters    *Clusters
+	Sites       *Sites
+	Nodes       *Nodes
+	Edges       *Edges
+	Containers  *Containers
+	Operations  *Operations
+	Images      *Images
+	Quarantines *Quarantines
+	Quotas      *Quotas
+	Tokens      *Tokens
+	Users       *Users
+	Audit       *Audit
+	Auth        *Auth
+	Health      *Health
 }
 
 const defaultPatience = 2 * time.Second
@@ -54,19 +55,20 @@ func New(c Config) *App {
 	k := &core{c}
 	containers := &Containers{k}
 	return &App{
-		Clusters:   &Clusters{k},
-		Sites:      &Sites{k},
-		Nodes:      &Nodes{k},
-		Edges:      &Edges{k},
-		Containers: containers,
-		Operations: &Operations{core: k, containers: containers},
-		Images:     &Images{k},
-		Quotas:     &Quotas{k},
-		Tokens:     &Tokens{k},
-		Users:      &Users{k},
-		Audit:      &Audit{k},
-		Auth:       &Auth{k},
-		Health:     &Health{k},
+		Clusters:    &Clusters{k},
+		Sites:       &Sites{k},
+		Nodes:       &Nodes{k},
+		Edges:       &Edges{k},
+		Containers:  containers,
+		Operations:  &Operations{core: k, containers: containers},
+		Images:      &Images{k},
+		Quarantines: &Quarantines{k},
+		Quotas:      &Quotas{k},
+		Tokens:      &Tokens{k},
+		Users:       &Users{k},
+		Audit:       &Audit{k},
+		Auth:        &Auth{k},
+		Health:      &Health{k},
 	}
 }
 

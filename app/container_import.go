@@ -136,7 +136,7 @@ func (s *Containers) takeOver(
 	if err := freeName(ctx, tx, c.SiteID, c.ID, c.Name); err != nil {
 		return outcome{}, err
 	}
-	if err := adopt(ctx, tx, c, from); err != nil { // before the container counts itself towards the quota
+	if err := adopt(ctx, tx, c, from, false); err != nil { // before the container counts itself towards the quota
 		return outcome{}, err
 	}
 	if err := tx.CreateContainer(ctx, &c); err != nil {

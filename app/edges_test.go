@@ -167,7 +167,7 @@ func TestSites(t *testing.T) {
 	if len(network.Reservations) != 1 || network.Reservations[0].ContainerID != c.ID || len(network.Edges) != 1 {
 		t.Errorf("the network is %+v", network)
 	}
-	must(t, w.db.QuarantineAddress(ctx, c.ID, "the node is gone"))
+	must(t, w.db.QuarantineAddress(ctx, c.ID, "op-1", "the node is gone"))
 	network, err = w.Sites.Network(ctx, root, "demo")
 	must(t, err)
 	if r := network.Reservations[0]; r.ContainerID != "" || r.Reason == "" {

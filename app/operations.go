@@ -81,27 +81,10 @@ func (s *Operations) List(
 			return List[domain.Operation]{}, err
 		}
 	}
-	list := func(p store.Page) ([]domain.Operation, string, error) { return s.Store.Operations(ctx, f, p) }
-	if actor.Admin {
-		return listOf(list(page.stored()))
+	if !actor.Admin {
+		f.VisibleTo = actor.User
 	}
-	own, err := s.own(ctx, actor)
-	if err != nil {
-		return List[domain.Operation]{}, err
-	}
-	return sift(page, list, func(o domain.Operation) bool { return own[o.ResourceID] || asked(actor, o) })
-}
-
-// own returns the IDs of the actor's containers.
-func (s *Operations) own(ctx context.Context, actor domain.Actor) (map[string]bool, error) {
-	all, err := store.All(func(p store.Page) ([]domain.Container, string, error) {
-		return s.Store.Containers(ctx, store.ContainerFilter{Owner: actor.User}, p)
-	})
-	ids := make(map[string]bool, len(all))
-	for _, c := range all {
-		ids[c.ID] = true
-	}
-	return ids, err
+	return listOf(s.Store.Operations(ctx, f, page.stored()))
 }
 
 // Events returns the log of an operation after a number, oldest first.
@@ -203,7 +186,7 @@ func stepBack(ctx context.Context, tx *store.Store, waiting domain.Operation) er
 	})
 }
 
-// Retry repeats an operation that failed or was cancelled, as a new one.
+// Retry repeats an operation that failed, was cancelled or needs attention, as a new one.
 func (s *Operations) Retry(ctx context.Context, actor domain.Actor, id string) (domain.Operation, error) {
 	at := attempt{action: "operation.retry", resource: "operation", resourceID: id}
 	if err := s.read(ctx, actor, at, toChange); err != nil {
@@ -218,6 +201,10 @@ func (s *Operations) Retry(ctx context.Context, actor domain.Actor, id string) (
 			Kind: domain.Conflict, Operation: op.ID,
 			Message: "the operation is " + string(op.State) + ": only one that failed can be retried",
 		}
+	}
+	if op.State == domain.OpNeedsAttention {
+		// The container may need attention for a later operation: that one is then in the way, and is repeated.
+		return s.containers.Retry(ctx, actor, op.ResourceID, "", "")
 	}
 	return s.repeat(ctx, actor, op)
 }

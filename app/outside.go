@@ -14,6 +14,10 @@ type Proxmox interface {
 	Storages(ctx context.Context, c domain.Cluster, node string) ([]RemoteStorage, error)
 	// Guests returns the containers of a node, or of every node when it is empty.
 	Guests(ctx context.Context, c domain.Cluster, node string) ([]RemoteGuest, error)
+	// Leftover says in words what of a container is left in the cluster under a VMID: a CT with its marker, or with the lock of
+	// a create or destroy, wherever it is now. It is empty when nothing is, also when the VMID is somebody else's. node is where
+	// it was last, empty when that is not known any more.
+	Leftover(ctx context.Context, c domain.Cluster, node string, vmid int, containerID string) (words string, err error)
 	// Name returns the name of the Proxmox cluster, empty for a single node, and the version of Proxmox VE.
 	Name(ctx context.Context, c domain.Cluster) (clusterName string, version string, err error)
 }

@@ -283,6 +283,8 @@ type pve struct {
 	storages []app.RemoteStorage
 	guests   []app.RemoteGuest
 	findings []domain.Finding
+	leftover string // what Leftover tells
+	silent   error  // what Leftover fails with
 }
 
 func newPVE() *pve {
@@ -313,6 +315,10 @@ func (p *pve) Storages(context.Context, domain.Cluster, string) ([]app.RemoteSto
 
 func (p *pve) Guests(context.Context, domain.Cluster, string) ([]app.RemoteGuest, error) {
 	return slices.Clone(p.guests), nil
+}
+
+func (p *pve) Leftover(context.Context, domain.Cluster, string, int, string) (string, error) {
+	return p.leftover, p.silent
 }
 
 func (p *pve) Name(context.Context, domain.Cluster) (string, string, error) {

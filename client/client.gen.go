@@ -310,6 +310,24 @@ func (e PowerRequestAction) Valid() bool {
 	}
 }
 
+// Defines values for QuarantineState.
+const (
+	QuarantineStateQuarantined QuarantineState = "quarantined"
+	QuarantineStateReleased    QuarantineState = "released"
+)
+
+// Valid indicates whether the value is a known member of the QuarantineState enum.
+func (e QuarantineState) Valid() bool {
+	switch e {
+	case QuarantineStateQuarantined:
+		return true
+	case QuarantineStateReleased:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReservationState.
 const (
 	ReservationStateHeld        ReservationState = "held"
@@ -1144,6 +1162,50 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// Quarantine defines model for Quarantine.
+type Quarantine struct {
+	Addresses []string `json:"addresses"`
+
+	// Cluster Another object, by ID and name.
+	Cluster     *Ref   `json:"cluster,omitempty"`
+	ContainerID string `json:"containerId"`
+
+	// ID That of the operation that left it behind
+	ID string `json:"id"`
+
+	// Name Name of the container; its ID when the name is not known any more
+	Name string `json:"name"`
+
+	// Node Name of the node that the CT was on
+	Node *string `json:"node,omitempty"`
+
+	// Operation What the operation was to do, such as `delete`; left out when it is not known any more
+	Operation *string `json:"operation,omitempty"`
+
+	// Reason What may be left
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+
+	// Site Another object, by ID and name.
+	Site  *Ref            `json:"site,omitempty"`
+	State QuarantineState `json:"state"`
+	VMID  *int            `json:"vmid,omitempty"`
+}
+
+// QuarantineState defines model for Quarantine.State.
+type QuarantineState string
+
+// QuarantineList defines model for QuarantineList.
+type QuarantineList struct {
+	Items []Quarantine `json:"items"`
+}
+
+// QuarantineRelease defines model for QuarantineRelease.
+type QuarantineRelease struct {
+	// Force Do not ask Proxmox VE, as for a node that is gone for good
+	Force *bool `json:"force,omitempty"`
+}
+
 // Quota Limits of what the containers of one user may hold together; 0 means no limit.
 type Quota struct {
 	Containers int `json:"containers"`
@@ -1776,6 +1838,9 @@ type CreateNodeJSONRequestBody = NodeCreate
 // UpdateNodeJSONRequestBody defines body for UpdateNode for application/json ContentType.
 type UpdateNodeJSONRequestBody = NodeUpdate
 
+// ReleaseQuarantineJSONRequestBody defines body for ReleaseQuarantine for application/json ContentType.
+type ReleaseQuarantineJSONRequestBody = QuarantineRelease
+
 // SetQuotaJSONRequestBody defines body for SetQuota for application/json ContentType.
 type SetQuotaJSONRequestBody = QuotaSet
 
@@ -2021,9 +2086,10 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/containers/{container}/power (the `PowerContainer` operationId).
 	PowerContainer(ctx context.Context, container ContainerRef, params *PowerContainerParams, body PowerContainerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RetryContainer Provision a failed container again
+	// RetryContainer Try again what a container failed at or needs attention for
 	//
-	// The stored request is used, with new reservations.
+	// A failed container is made anew: the stored request with new reservations. One that needs attention repeats the operation
+	// that could not end cleanly; 409 while something that its provision left on a node is quarantined.
 	//
 	// Corresponds with POST /api/v1/containers/{container}/retry (the `RetryContainer` operationId).
 	RetryContainer(ctx context.Context, container ContainerRef, params *RetryContainerParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2220,6 +2286,33 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/operations/{operation}/retry (the `RetryOperation` operationId).
 	RetryOperation(ctx context.Context, operation OperationRef, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListQuarantines List what operations could not remove
+	//
+	// VMIDs and addresses that nobody gets until an administrator has looked. For administrators.
+	//
+	// Corresponds with GET /api/v1/quarantines (the `ListQuarantines` operationId).
+	ListQuarantines(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseQuarantineWithBody Release a quarantine after cleaning up
+	//
+	// Lets others have VMID and addresses again. Proxmox VE is asked first: 409 while something of the container is left
+	// there, 503 when it cannot be asked. For administrators; audited.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/quarantines/{quarantine}/release (the `ReleaseQuarantine` operationId).
+	ReleaseQuarantineWithBody(ctx context.Context, quarantine string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseQuarantine Release a quarantine after cleaning up
+	//
+	// Lets others have VMID and addresses again. Proxmox VE is asked first: 409 while something of the container is left
+	// there, 503 when it cannot be asked. For administrators; audited.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/quarantines/{quarantine}/release (the `ReleaseQuarantine` operationId).
+	ReleaseQuarantine(ctx context.Context, quarantine string, body ReleaseQuarantineJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListQuotas List quotas
 	//
@@ -2739,9 +2832,10 @@ func (c *Raw) PowerContainer(ctx context.Context, container ContainerRef, params
 	return c.Client.Do(req)
 }
 
-// RetryContainer Provision a failed container again
+// RetryContainer Try again what a container failed at or needs attention for
 //
-// The stored request is used, with new reservations.
+// A failed container is made anew: the stored request with new reservations. One that needs attention repeats the operation
+// that could not end cleanly; 409 while something that its provision left on a node is quarantined.
 //
 // Corresponds with POST /api/v1/containers/{container}/retry (the `RetryContainer` operationId).
 func (c *Raw) RetryContainer(ctx context.Context, container ContainerRef, params *RetryContainerParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3229,6 +3323,63 @@ func (c *Raw) ListOperationEvents(ctx context.Context, operation OperationRef, p
 // Corresponds with POST /api/v1/operations/{operation}/retry (the `RetryOperation` operationId).
 func (c *Raw) RetryOperation(ctx context.Context, operation OperationRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRetryOperationRequest(c.Server, operation)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListQuarantines List what operations could not remove
+//
+// VMIDs and addresses that nobody gets until an administrator has looked. For administrators.
+//
+// Corresponds with GET /api/v1/quarantines (the `ListQuarantines` operationId).
+func (c *Raw) ListQuarantines(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListQuarantinesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseQuarantineWithBody Release a quarantine after cleaning up
+//
+// Lets others have VMID and addresses again. Proxmox VE is asked first: 409 while something of the container is left
+// there, 503 when it cannot be asked. For administrators; audited.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/quarantines/{quarantine}/release (the `ReleaseQuarantine` operationId).
+func (c *Raw) ReleaseQuarantineWithBody(ctx context.Context, quarantine string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseQuarantineRequestWithBody(c.Server, quarantine, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseQuarantine Release a quarantine after cleaning up
+//
+// Lets others have VMID and addresses again. Proxmox VE is asked first: 409 while something of the container is left
+// there, 503 when it cannot be asked. For administrators; audited.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/quarantines/{quarantine}/release (the `ReleaseQuarantine` operationId).
+func (c *Raw) ReleaseQuarantine(ctx context.Context, quarantine string, body ReleaseQuarantineJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseQuarantineRequest(c.Server, quarantine, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5890,6 +6041,80 @@ func NewRetryOperationRequest(server string, operation OperationRef) (*http.Requ
 	return req, nil
 }
 
+// NewListQuarantinesRequest constructs an http.Request for the ListQuarantines method
+func NewListQuarantinesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/quarantines")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReleaseQuarantineRequest calls the generic ReleaseQuarantine builder with application/json body
+func NewReleaseQuarantineRequest(server string, quarantine string, body ReleaseQuarantineJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReleaseQuarantineRequestWithBody(server, quarantine, "application/json", bodyReader)
+}
+
+// NewReleaseQuarantineRequestWithBody constructs an http.Request for the ReleaseQuarantine method, with any body, and a specified content type
+func NewReleaseQuarantineRequestWithBody(server string, quarantine string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "quarantine", quarantine, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/quarantines/%s/release", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListQuotasRequest constructs an http.Request for the ListQuotas method
 func NewListQuotasRequest(server string) (*http.Request, error) {
 	var err error
@@ -6943,9 +7168,10 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/containers/{container}/power (the `PowerContainer` operationId).
 	PowerContainerWithResponse(ctx context.Context, container ContainerRef, params *PowerContainerParams, body PowerContainerJSONRequestBody, reqEditors ...RequestEditorFn) (*PowerContainerResponse, error)
 
-	// RetryContainerWithResponse Provision a failed container again
+	// RetryContainerWithResponse Try again what a container failed at or needs attention for
 	//
-	// The stored request is used, with new reservations.
+	// A failed container is made anew: the stored request with new reservations. One that needs attention repeats the operation
+	// that could not end cleanly; 409 while something that its provision left on a node is quarantined.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7182,6 +7408,35 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/operations/{operation}/retry (the `RetryOperation` operationId).
 	RetryOperationWithResponse(ctx context.Context, operation OperationRef, reqEditors ...RequestEditorFn) (*RetryOperationResponse, error)
+
+	// ListQuarantinesWithResponse List what operations could not remove
+	//
+	// VMIDs and addresses that nobody gets until an administrator has looked. For administrators.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/quarantines (the `ListQuarantines` operationId).
+	ListQuarantinesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListQuarantinesResponse, error)
+
+	// ReleaseQuarantineWithBodyWithResponse Release a quarantine after cleaning up
+	//
+	// Lets others have VMID and addresses again. Proxmox VE is asked first: 409 while something of the container is left
+	// there, 503 when it cannot be asked. For administrators; audited.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/quarantines/{quarantine}/release (the `ReleaseQuarantine` operationId).
+	ReleaseQuarantineWithBodyWithResponse(ctx context.Context, quarantine string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseQuarantineResponse, error)
+
+	// ReleaseQuarantineWithResponse Release a quarantine after cleaning up
+	//
+	// Lets others have VMID and addresses again. Proxmox VE is asked first: 409 while something of the container is left
+	// there, 503 when it cannot be asked. For administrators; audited.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/quarantines/{quarantine}/release (the `ReleaseQuarantine` operationId).
+	ReleaseQuarantineWithResponse(ctx context.Context, quarantine string, body ReleaseQuarantineJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseQuarantineResponse, error)
 
 	// ListQuotasWithResponse List quotas
 	//
@@ -9339,6 +9594,102 @@ func (r RetryOperationResponse) ContentType() string {
 	return ""
 }
 
+type ListQuarantinesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *QuarantineList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListQuarantinesResponse) GetJSON200() *QuarantineList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListQuarantinesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListQuarantinesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListQuarantinesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListQuarantinesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListQuarantinesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReleaseQuarantineResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Quarantine
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReleaseQuarantineResponse) GetJSON200() *Quarantine {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReleaseQuarantineResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReleaseQuarantineResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReleaseQuarantineResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReleaseQuarantineResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReleaseQuarantineResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListQuotasResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -10567,9 +10918,10 @@ func (c *ClientWithResponses) PowerContainerWithResponse(ctx context.Context, co
 	return ParsePowerContainerResponse(rsp)
 }
 
-// RetryContainerWithResponse Provision a failed container again
+// RetryContainerWithResponse Try again what a container failed at or needs attention for
 //
-// The stored request is used, with new reservations.
+// A failed container is made anew: the stored request with new reservations. One that needs attention repeats the operation
+// that could not end cleanly; 409 while something that its provision left on a node is quarantined.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10985,6 +11337,53 @@ func (c *ClientWithResponses) RetryOperationWithResponse(ctx context.Context, op
 		return nil, err
 	}
 	return ParseRetryOperationResponse(rsp)
+}
+
+// ListQuarantinesWithResponse List what operations could not remove
+//
+// VMIDs and addresses that nobody gets until an administrator has looked. For administrators.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/quarantines (the `ListQuarantines` operationId).
+func (c *ClientWithResponses) ListQuarantinesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListQuarantinesResponse, error) {
+	rsp, err := c.ListQuarantines(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListQuarantinesResponse(rsp)
+}
+
+// ReleaseQuarantineWithBodyWithResponse Release a quarantine after cleaning up
+//
+// Lets others have VMID and addresses again. Proxmox VE is asked first: 409 while something of the container is left
+// there, 503 when it cannot be asked. For administrators; audited.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/quarantines/{quarantine}/release (the `ReleaseQuarantine` operationId).
+func (c *ClientWithResponses) ReleaseQuarantineWithBodyWithResponse(ctx context.Context, quarantine string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseQuarantineResponse, error) {
+	rsp, err := c.ReleaseQuarantineWithBody(ctx, quarantine, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseQuarantineResponse(rsp)
+}
+
+// ReleaseQuarantineWithResponse Release a quarantine after cleaning up
+//
+// Lets others have VMID and addresses again. Proxmox VE is asked first: 409 while something of the container is left
+// there, 503 when it cannot be asked. For administrators; audited.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/quarantines/{quarantine}/release (the `ReleaseQuarantine` operationId).
+func (c *ClientWithResponses) ReleaseQuarantineWithResponse(ctx context.Context, quarantine string, body ReleaseQuarantineJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseQuarantineResponse, error) {
+	rsp, err := c.ReleaseQuarantine(ctx, quarantine, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseQuarantineResponse(rsp)
 }
 
 // ListQuotasWithResponse List quotas
@@ -12831,6 +13230,72 @@ func ParseRetryOperationResponse(rsp *http.Response) (*RetryOperationResponse, e
 			headers.Location = &value
 		}
 		response.Headers202 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListQuarantinesResponse parses an HTTP response from a ListQuarantinesWithResponse call
+func ParseListQuarantinesResponse(rsp *http.Response) (*ListQuarantinesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListQuarantinesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest QuarantineList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReleaseQuarantineResponse parses an HTTP response from a ReleaseQuarantineWithResponse call
+func ParseReleaseQuarantineResponse(rsp *http.Response) (*ReleaseQuarantineResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReleaseQuarantineResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Quarantine
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil

@@ -13,7 +13,7 @@ import (
 type Config struct {
 	Data     string `key:"data" default:"./data" help:"folder that holds all state"`
 	Database string `key:"database" help:"database: sqlite://PATH, postgres://USER:PASSWORD@HOST/DB or mysql://USER:PASSWORD@HOST:PORT/DB; default: SQLite in the data folder" secret:"true"`
-	KeysFile string `key:"keys_file" help:"key ring that encrypts secrets in the database; default: keys.json in the data folder"`
+	KeysFile string `key:"keys_file" help:"key ring that encrypts secrets in the database: a file, made when there is none, env:NAME (not BERTH_...) or credential:NAME (systemd); default: keys.json in the data folder"`
 
 	Listen    string `key:"listen" default:"127.0.0.1:8080" help:"address of the API"`
 	TLSCert   string `key:"tls_cert" help:"PEM certificate of the API; needed unless it listens on loopback"`
@@ -47,8 +47,8 @@ type Config struct {
 	EdgeToken     string `key:"edge_token" help:"token of the edge, as berth edge enroll prints it" secret:"true"`
 	EdgeCA        string `key:"edge_ca" help:"PEM file of the CA that signs the API's certificate; default: the system's"`
 	EdgeDir       string `key:"edge_dir" help:"folder of the edge's files; default: edge in the data folder"`
-	EdgeAddress   string `key:"edge_address" help:"IPv4 address that dnsmasq answers on in the site's network"`
-	EdgeInterface string `key:"edge_interface" help:"network interface of the site's network; empty means the one that holds edge_address"`
+	EdgeAddress   string `key:"edge_address" help:"IPv4 address that dnsmasq answers on; empty means the one that this host has in the site's network"`
+	EdgeInterface string `key:"edge_interface" help:"network interface of the site's network; empty means the one that holds the edge's address"`
 	EdgeNamespace string `key:"edge_namespace" help:"network namespace that dnsmasq runs in; empty means the host's"`
 
 	Lab          bool          `key:"lab" help:"standalone: also start the lab with a demo site"`

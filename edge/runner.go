@@ -55,7 +55,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		return fmt.Errorf("start the edge: %w", err)
 	}
 	r.changed = make(chan struct{}, 1)
-	kept, err := r.load()
+	kept, err := Kept(r.Dir)
 	if err != nil {
 		r.Log.Warn("the kept snapshot is of no use", "error", err) // the source has a new one
 	}
@@ -271,9 +271,9 @@ func forward(ctx context.Context, from <-chan struct{}, to chan<- struct{}) {
 	}
 }
 
-// load returns the last good snapshot, nil when there is none.
-func (r *Runner) load() (*domain.Snapshot, error) {
-	content, err := os.ReadFile(filepath.Join(r.Dir, keptSnapshot))
+// Kept returns the last good snapshot that an edge kept in its folder, nil when there is none.
+func Kept(dir string) (*domain.Snapshot, error) {
+	content, err := os.ReadFile(filepath.Join(dir, keptSnapshot))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -34,14 +34,16 @@ func Load(source string) (*Ring, error) {
 		if dir == "" || name == "" || name != filepath.Base(name) {
 			return nil, domain.Errorf(domain.NotFound, "there is no systemd credential %q: the unit needs LoadCredential=", name)
 		}
-		// systemd guards the folder; with an ACL for the unit's user, the mode of the file itself reads 0440.
-		data, err := read(filepath.Join(dir, name), 0o007)
+		return Load(filepath.Join(dir, name))
+	}
+	path := strings.TrimPrefix(source, "file:")
+	if credential(path) {
+		data, err := read(path, 0o007)
 		if err != nil {
 			return nil, err
 		}
 		return Unmarshal(data)
 	}
-	path := strings.TrimPrefix(source, "file:")
 	seen, _ := os.Stat(path) // before reading: a change in between is then noticed as one
 	data, err := read(path, 0o077)
 	if err != nil {
@@ -55,10 +57,31 @@ func Load(source string) (*Ring, error) {
 	return ring, nil
 }
 
-// LoadOrGenerate loads the ring from a file and makes that file with a fresh ring when there is none yet.
-func LoadOrGenerate(path string) (*Ring, error) {
-	ring, err := Load("file:" + path)
-	if !domain.Is(err, domain.NotFound) {
+// File returns the file that a source names, and whether Berth may write it: environment and credentials are somebody else's.
+func File(source string) (path string, writable bool) {
+	if strings.HasPrefix(source, "env:") || strings.HasPrefix(source, "credential:") {
+		return "", false
+	}
+	path = strings.TrimPrefix(source, "file:")
+	return path, !credential(path)
+}
+
+// credential reports whether a path is a systemd credential. systemd guards their folder and makes them read-only; with an ACL
+// for the unit's user the mode of the file itself reads 0440.
+func credential(path string) bool {
+	dir := os.Getenv("CREDENTIALS_DIRECTORY")
+	if dir == "" {
+		return false
+	}
+	inside, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(inside)
+}
+
+// LoadOrGenerate loads the ring from a source. Where that is a file and there is none yet, it is made with a fresh ring.
+func LoadOrGenerate(source string) (*Ring, error) {
+	ring, err := Load(source)
+	path, writable := File(source)
+	if !writable || !domain.Is(err, domain.NotFound) {
 		return ring, err
 	}
 	ring = Generate()

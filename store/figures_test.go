@@ -39,7 +39,7 @@ func testFigures(t *testing.T, e *env) {
 	later := domain.Operation{Kind: domain.OpPower, Resource: "container", ResourceID: b.ID, State: domain.OpPending, Actor: "test"}
 	must(t, e.CreateOperation(e.ctx, &later))
 	must(t, e.Reserve(e.ctx, site, &a))
-	must(t, e.QuarantineAddress(e.ctx, a.ID, "its node died"))
+	must(t, e.QuarantineAddress(e.ctx, a.ID, later.ID, "its node died"))
 	e.clock.advance(5 * time.Second)
 
 	got, err = e.Figures(e.ctx)

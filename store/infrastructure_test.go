@@ -142,7 +142,7 @@ func testNodes(t *testing.T, e *env) {
 	_, err = e.PlaceAs(e.ctx, ct, n.ID, 100, "found there")
 	must(t, err)
 	wantKind(t, e.DeleteNode(e.ctx, n.ID), domain.Conflict)
-	must(t, e.QuarantinePlacement(e.ctx, ct.ID, "the node is gone"))
+	must(t, e.QuarantinePlacement(e.ctx, ct.ID, "op-1", "the node is gone"))
 	must(t, e.DeleteNode(e.ctx, n.ID))
 }
 

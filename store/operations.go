@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 
 	"berth/domain"
 )
@@ -80,6 +81,7 @@ type OperationFilter struct {
 	Open       bool // only those that have not ended
 	Kind       domain.OperationKind
 	Actor      string
+	VisibleTo  string // user: only operations on containers that they own, and what they asked for, with whatever token
 }
 
 var openStates = []domain.OperationState{domain.OpPending, domain.OpWaiting, domain.OpRunning}
@@ -101,6 +103,12 @@ func (s *Store) Operations(ctx context.Context, f OperationFilter, p Page) ([]do
 	}
 	if f.Open {
 		q = q.Where("state IN ?", openStates)
+	}
+	if f.VisibleTo != "" {
+		who := "user:" + f.VisibleTo
+		owned := s.q(ctx).Model(&containerRow{}).Select("id").Where("owner = ?", f.VisibleTo)
+		q = q.Where("(resource_id IN (?) OR actor = ? OR actor LIKE ? ESCAPE '!')",
+			owned, who, strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(who)+" token:%")
 	}
 	rows, next, err := paged(s, q, p, "id", newestFirst, func(r operationRow) string { return r.ID }, "operations")
 	list := make([]domain.Operation, len(rows))

@@ -51,10 +51,11 @@ func testOperations(t *testing.T, e *env) {
 		must(t, err)
 		same(t, fmt.Sprintf("operations by %+v", filter), len(list), n)
 	}
-	list, next, err := e.Operations(e.ctx, store.OperationFilter{}, store.Page{Limit: 1})
+	testOperationsVisibleTo(t, e)
+	list, next, err := e.Operations(e.ctx, store.OperationFilter{ResourceID: "c1"}, store.Page{Limit: 1})
 	must(t, err)
 	same(t, "newest", list[0].ID, waiting.ID)
-	list, next, err = e.Operations(e.ctx, store.OperationFilter{}, store.Page{Limit: 1, Cursor: next})
+	list, next, err = e.Operations(e.ctx, store.OperationFilter{ResourceID: "c1"}, store.Page{Limit: 1, Cursor: next})
 	must(t, err)
 	same(t, "second newest", list[0].ID, op.ID)
 	same(t, "next", next, "")
@@ -241,4 +242,43 @@ func testBreakers(t *testing.T, e *env) {
 	must(t, e.BreakerReset(e.ctx, n.ID))
 	fail()
 	open(false)
+}
+
+// testOperationsVisibleTo: what a user may see is picked by the database, so that every page but the last is full.
+func testOperationsVisibleTo(t *testing.T, e *env) {
+	mine := e.container(t, e.site(t, "visible"), "mine")
+	must(t, e.ModifyContainer(e.ctx, mine.ID, func(c *domain.Container) error { c.Owner = "a_b"; return nil }))
+	want := map[string]bool{}
+	for _, o := range []struct {
+		actor, container string
+		seen             bool
+	}{
+		{"user:a_b", "gone", true},
+		{"user:a_b token:ci", "gone", true},
+		{"user:root", mine.ID, true},
+		{"user:axb token:ci", "gone", false}, // _ stands for itself
+		{"user:a_bc", "gone", false},
+		{"user:root", "another", false},
+	} {
+		op := domain.Operation{Kind: domain.OpPower, Resource: "container", ResourceID: o.container, Actor: o.actor}
+		must(t, e.CreateOperation(e.ctx, &op))
+		if o.seen {
+			want[op.ID] = true
+		}
+	}
+	page := store.Page{Limit: 2}
+	for _, full := range []int{2, 1} {
+		list, next, err := e.Operations(e.ctx, store.OperationFilter{VisibleTo: "a_b"}, page)
+		must(t, err)
+		same(t, "operations on the page", len(list), full)
+		for _, op := range list {
+			if !want[op.ID] {
+				t.Errorf("a_b sees the operation of %s on %s", op.Actor, op.ResourceID)
+			}
+			delete(want, op.ID)
+		}
+		page.Cursor = next
+	}
+	same(t, "operations not seen", len(want), 0)
+	same(t, "cursor after the last", page.Cursor, "")
 }

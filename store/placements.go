@@ -57,31 +57,6 @@ func (s *Store) Unplace(ctx context.Context, containerID string) error {
 	})
 }
 
-// QuarantinePlacement keeps the VMID of a container from everybody until FreePlacement, because something of the guest may be
-// left on the node. The container can be placed anew.
-func (s *Store) QuarantinePlacement(ctx context.Context, containerID, reason string) error {
-	return s.Transact(ctx, func(tx *Store) error {
-		done := tx.q(ctx).Model(&placementRow{}).Where("container_id = ? AND state = ?", containerID, Held).
-			Updates(map[string]any{"state": Quarantined, "reason": reason})
-		if done.RowsAffected > 0 {
-			tx.changed(domain.TopicContainer, containerID)
-		}
-		return tx.fault(done.Error, "quarantine placement")
-	})
-}
-
-// FreePlacement ends the quarantine of a VMID, on an administrator's word that nothing is left of the guest.
-func (s *Store) FreePlacement(ctx context.Context, clusterID string, vmid int) error {
-	return s.Transact(ctx, func(tx *Store) error {
-		done := tx.q(ctx).Where("cluster_id = ? AND vmid = ? AND state = ?", clusterID, vmid, Quarantined).Delete(&placementRow{})
-		if done.Error == nil && done.RowsAffected == 0 {
-			return domain.Errorf(domain.NotFound, "the VMID %d is not quarantined", vmid)
-		}
-		tx.changed(domain.TopicCluster, clusterID)
-		return tx.fault(done.Error, "free VMID")
-	})
-}
-
 // PlacementFilter picks placements; what is empty does not count.
 type PlacementFilter struct {
 	ClusterID string

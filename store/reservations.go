@@ -119,45 +119,6 @@ func (s *Store) DropReleased(ctx context.Context, containerID string) error {
 	})
 }
 
-// QuarantineAddress keeps the addresses and MACs of a container from everybody until FreeAddress, because its guest may still use
-// them. The host name is free again.
-func (s *Store) QuarantineAddress(ctx context.Context, containerID, reason string) error {
-	return s.Transact(ctx, func(tx *Store) error {
-		var rows []reservationRow
-		err := tx.q(ctx).Where("container_id = ? AND state <> ?", containerID, Quarantined).Find(&rows).Error
-		if err != nil {
-			return tx.fault(err, "quarantine address")
-		}
-		for _, row := range rows {
-			if _, err := tx.BumpSite(ctx, row.SiteID); err != nil {
-				return err
-			}
-			err := set[reservationRow](ctx, tx, row.ID, "reservation", map[string]any{
-				"state": Quarantined, "hostname": nil, "reason": reason,
-			})
-			if err != nil {
-				return err
-			}
-			tx.changed(domain.TopicContainer, containerID)
-		}
-		return nil
-	})
-}
-
-// FreeAddress ends the quarantine of an address, on an administrator's word that nothing uses it any more.
-func (s *Store) FreeAddress(ctx context.Context, siteID, address string) error {
-	return s.Transact(ctx, func(tx *Store) error {
-		if _, err := tx.BumpSite(ctx, siteID); err != nil {
-			return err
-		}
-		done := tx.q(ctx).Where("site_id = ? AND address = ? AND state = ?", siteID, address, Quarantined).Delete(&reservationRow{})
-		if done.Error == nil && done.RowsAffected == 0 {
-			return domain.Errorf(domain.NotFound, "the address %s is not quarantined", address)
-		}
-		return tx.fault(done.Error, "free address")
-	})
-}
-
 // Reservations lists all that a site has reserved, by the order in which it was.
 func (s *Store) Reservations(ctx context.Context, siteID string) ([]Reservation, error) {
 	return s.reservations(ctx, "site_id = ?", siteID)

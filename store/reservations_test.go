@@ -171,7 +171,15 @@ func testQuarantine(t *testing.T, e *env) {
 	s := e.site(t, "demo")
 	a := e.container(t, s, "a")
 	must(t, e.Reserve(e.ctx, s, &a))
-	must(t, e.QuarantineAddress(e.ctx, a.ID, "the node is gone"))
+	op := domain.Operation{Kind: domain.OpDelete, Resource: "container", ResourceID: a.ID, ResourceName: "a", SiteID: s.ID}
+	must(t, e.CreateOperation(e.ctx, &op))
+	node := e.node(t, e.cluster(t, "alpha"), s, "pve1", "")
+	_, err := e.PlaceAs(e.ctx, a, node.ID, 500, "for a test")
+	must(t, err)
+	must(t, e.QuarantineAddress(e.ctx, a.ID, op.ID, "the node is gone"))
+	must(t, e.QuarantinePlacement(e.ctx, a.ID, op.ID, "the node is gone"))
+	mine, err := e.QuarantinesOf(e.ctx, a.ID)
+	must(t, err)
 	must(t, e.DeleteContainer(e.ctx, a.ID))
 	b := e.container(t, s, "a") // the name is free, the address is not
 	must(t, e.Reserve(e.ctx, s, &b))
@@ -184,8 +192,23 @@ func testQuarantine(t *testing.T, e *env) {
 	same(t, "state", list[0].State, store.Quarantined)
 	same(t, "reason", list[0].Reason, "the node is gone")
 	wantKind(t, e.DeleteSite(e.ctx, s.ID), domain.Conflict)
-	wantKind(t, e.FreeAddress(e.ctx, s.ID, b.Address), domain.NotFound)
-	must(t, e.FreeAddress(e.ctx, s.ID, a.Address))
+	quarantines, err := e.Quarantines(e.ctx)
+	must(t, err)
+	same(t, "of the container", len(mine), 1)
+	same(t, "of all, with the container gone", fmt.Sprintf("%+v", quarantines), fmt.Sprintf("%+v", mine))
+	same(t, "quarantined", fmt.Sprintf("%+v", quarantines), fmt.Sprintf("%+v", []domain.Quarantine{{
+		ID: op.ID, ContainerID: a.ID, Container: "a", Kind: domain.OpDelete, SiteID: s.ID, Addresses: []string{a.Address},
+		ClusterID: node.ClusterID, NodeID: node.ID, Node: "pve1", VMID: 500, Reason: "the node is gone", Since: quarantines[0].Since,
+	}}))
+	if quarantines[0].Since.IsZero() {
+		t.Error("it is not known since when")
+	}
+	wantKind(t, e.FreeQuarantine(e.ctx, "another"), domain.NotFound)
+	must(t, e.FreeQuarantine(e.ctx, op.ID))
+	wantKind(t, e.FreeQuarantine(e.ctx, op.ID), domain.NotFound)
+	left, err := e.Placements(e.ctx, store.PlacementFilter{})
+	must(t, err)
+	same(t, "placements after the quarantine", len(left), 0)
 	c := e.container(t, s, "c")
 	must(t, e.Reserve(e.ctx, s, &c))
 	same(t, "address after the quarantine", c.Address, a.Address)

@@ -144,7 +144,8 @@ func TestReconfigureThatCannotGoBack(t *testing.T) {
 	r := execute(t, s, domain.WorkflowReconfigure, reconfigIn)
 	wantEnd(t, r.finish(t), domain.FinishInput{
 		OperationInput: reconfigIn, Result: domain.OpNeedsAttention, After: domain.ContainerNeedsAttention,
-		Step: "settings", ErrorKind: "permanent", Message: "It cannot be. A human has to look at it: Could not undo settings: The node is gone.",
+		Step: "settings", ErrorKind: "permanent", Message: "It cannot be. A human has to look at it: Could not undo settings: The node is gone." +
+			" Once it is mended: berth operation retry " + reconfigIn.OperationID + ", or delete the container.",
 	})
 }
 

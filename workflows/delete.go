@@ -17,7 +17,7 @@ func Delete(ctx workflow.Context, in domain.OperationInput) error {
 	// From here on nothing is undone, so nothing is cancelled either.
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	if err := d.run(ctx); err != nil {
-		why, message := failure(err), needs(d.leftover, nil)
+		why, message := failure(err), d.needs(nil)
 		if d.leftover != why.Message { // then it says so already
 			message = why.Message + " " + message
 		}
@@ -29,7 +29,7 @@ func Delete(ctx workflow.Context, in domain.OperationInput) error {
 	if d.leftover != "" && !d.begun.Params.Forget {
 		return d.end(ctx, domain.FinishInput{
 			Result: domain.OpNeedsAttention, After: domain.ContainerNeedsAttention,
-			Step: "destroy", Message: needs(d.leftover, nil), ErrorKind: domain.Permanent.String(),
+			Step: "destroy", Message: d.needs(nil), ErrorKind: domain.Permanent.String(),
 		})
 	}
 	d.progress.enter(ctx, "remove", "forgets the container")

@@ -87,7 +87,7 @@ func TestDeleteThatCannotFinish(t *testing.T) {
 		words       []string
 	}{
 		{domain.ActivityDestroy, "destroy", []string{"The node is gone.", "VMID and address are quarantined."}},
-		{domain.ActivityAwaitReleased, "release", []string{"The node is gone. A human has to look at it."}},
+		{domain.ActivityAwaitReleased, "release", []string{"The node is gone. A human has to look at it.", "berth operation retry "}},
 	} {
 		t.Run(c.fails, func(t *testing.T) {
 			s := placedScript().failing(c.fails, refused("The node is gone."))

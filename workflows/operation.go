@@ -95,7 +95,7 @@ func (o *operation) abort(ctx workflow.Context, cause error, after domain.Contai
 	switch {
 	case o.leftover != "" || len(failed) > 0:
 		end.Result, end.After = domain.OpNeedsAttention, domain.ContainerNeedsAttention
-		end.Message = why.Message + " " + needs(o.leftover, failed)
+		end.Message = why.Message + " " + o.needs(failed)
 	case why.Kind == cancelled:
 		end.Result = domain.OpCancelled
 	}
@@ -120,17 +120,22 @@ func (o *operation) end(ctx workflow.Context, f domain.FinishInput) error {
 	return workflow.NewContinueAsNewError(ctx, domain.WorkflowDelete, in)
 }
 
-// needs says what a human has to look at.
-func needs(leftover string, failed []string) string {
-	if leftover == "" && len(failed) == 0 {
-		return "A human has to look at it."
+// needs says what a human has to look at, and what to do then.
+func (o *operation) needs(failed []string) string {
+	s := "A human has to look at it"
+	if o.leftover != "" || len(failed) > 0 {
+		s += ":"
+	} else {
+		s += "."
 	}
-	s := "A human has to look at it:"
-	if leftover != "" {
-		s += " " + leftover + " VMID and address are quarantined."
+	if o.leftover != "" {
+		s += " " + o.leftover + " VMID and address are quarantined."
 	}
 	for _, f := range failed {
 		s += " Could not undo " + strings.TrimSuffix(f, ".") + "."
 	}
-	return s
+	if o.leftover != "" {
+		s += " Remove what is left, then: berth quarantine release " + o.in.OperationID + "."
+	}
+	return s + " Once it is mended: berth operation retry " + o.in.OperationID + ", or delete the container."
 }

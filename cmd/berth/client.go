@@ -20,7 +20,7 @@ import (
 func clientCommands() []*cobra.Command {
 	commands := []*cobra.Command{
 		clusterCommand(), siteCommand(), nodeCommand(), edgeCommand(), imageCommand(), containerCommand(),
-		operationCommand(), tokenCommand(), quotaCommand(), userCommand(), auditCommand(), reconcileCommand(),
+		operationCommand(), quarantineCommand(), tokenCommand(), quotaCommand(), userCommand(), auditCommand(), reconcileCommand(),
 	}
 	for _, c := range commands {
 		c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })

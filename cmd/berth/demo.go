@@ -19,19 +19,6 @@ const (
 	adminName  = "admin"
 )
 
-// makeAdminToken makes the first administrator, and a token for it.
-func (s *system) makeAdminToken(ctx context.Context) (domain.Secret, error) {
-	self := domain.System("standalone")
-	_, err := s.app.Users.Create(ctx, self, app.UserInput{Name: adminName, Admin: true})
-	if err != nil && !domain.Is(err, domain.Conflict) {
-		return "", err
-	}
-	_, token, err := s.app.Tokens.Create(ctx, self, app.TokenInput{
-		Name: "standalone", Owner: adminName, Scopes: []domain.Scope{domain.ScopeAdmin},
-	})
-	return token, err
-}
-
 // demo registers the lab as an administrator would: a site, its nodes, its images and its edge, whose token it returns.
 // What is there already stays as it is.
 func (s *system) demo(ctx context.Context, l *lab) (domain.Secret, error) {

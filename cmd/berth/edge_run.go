@@ -24,7 +24,7 @@ import (
 
 func edgeRunCommand() *cobra.Command {
 	c := role("run", "Run this host as an edge: fetch, render, test, swap, reload, verify, report", func(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
-		runner, err := newEdge(cfg, logger)
+		runner, err := newEdge(ctx, cfg, logger)
 		if err != nil {
 			return err
 		}
@@ -54,9 +54,9 @@ func edgeRunCommand() *cobra.Command {
 }
 
 // newEdge makes the runner of an edge.
-func newEdge(cfg config.Config, logger *slog.Logger) (*edge.Runner, error) {
+func newEdge(ctx context.Context, cfg config.Config, logger *slog.Logger) (*edge.Runner, error) {
 	var missing []domain.FieldError
-	for field, value := range map[string]string{"edge_url": cfg.EdgeURL, "edge_token": cfg.EdgeToken, "edge_address": cfg.EdgeAddress} {
+	for field, value := range map[string]string{"edge_url": cfg.EdgeURL, "edge_token": cfg.EdgeToken} {
 		if value == "" {
 			missing = append(missing, domain.FieldError{Field: field, Rule: "must be given"})
 		}
@@ -64,11 +64,18 @@ func newEdge(cfg config.Config, logger *slog.Logger) (*edge.Runner, error) {
 	if err := domain.InvalidFields("the configuration of the edge", missing); err != nil {
 		return nil, err
 	}
-	iface, run, err := edgePlace(cfg)
+	client, err := edgeClient(cfg)
 	if err != nil {
 		return nil, err
 	}
-	client, err := edgeClient(cfg)
+	source := edge.NewHTTPSource(cfg.EdgeURL, domain.Secret(cfg.EdgeToken), client)
+	if cfg.EdgeAddress == "" {
+		if cfg.EdgeAddress, err = ownAddress(ctx, cfg, source, logger); err != nil {
+			return nil, err
+		}
+		logger.InfoContext(ctx, "answers on this host's address in the site's network", "address", cfg.EdgeAddress)
+	}
+	iface, run, err := edgePlace(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +87,7 @@ func newEdge(cfg config.Config, logger *slog.Logger) (*edge.Runner, error) {
 		return nil, domain.Errorf(domain.Unavailable, "folder of the edge: %w", err)
 	}
 	return &edge.Runner{
-		Source:  edge.NewHTTPSource(cfg.EdgeURL, domain.Secret(cfg.EdgeToken), client),
+		Source:  source,
 		Daemons: []edge.Daemon{edge.NewDnsmasq(options, iface, run)},
 		Dir:     cfg.EdgeDir, Address: cfg.EdgeAddress, Versions: map[string]string{"berth": version()}, Log: logger,
 	}, nil

@@ -79,6 +79,15 @@ func (i *inspector) Guests(ctx context.Context, c domain.Cluster, node string) (
 	return out, err
 }
 
+// Leftover implements app.Proxmox.
+func (i *inspector) Leftover(ctx context.Context, c domain.Cluster, node string, vmid int, containerID string) (string, error) {
+	pve, err := proxmoxClient(c, i.logger, i.called)
+	if err != nil {
+		return "", err
+	}
+	return pve.Leftover(ctx, node, vmid, containerID)
+}
+
 // Name implements app.Proxmox.
 func (i *inspector) Name(ctx context.Context, c domain.Cluster) (name, version string, err error) {
 	pve, err := proxmoxClient(c, i.logger, i.called)

@@ -31,7 +31,7 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true,
 	}
 	root.AddCommand(
-		standaloneCommand(), apiCommand(), workerCommand(), migrateCommand(), keysCommand(),
+		standaloneCommand(), apiCommand(), workerCommand(), migrateCommand(), adminCommand(), keysCommand(),
 		temporalCommand(), labCommand(), configCommand(), exitTopic(),
 	)
 	for _, c := range clientCommands() {

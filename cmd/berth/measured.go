@@ -36,7 +36,8 @@ func (s *system) dial(ctx context.Context) (client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dialTemporal(ctx, s.cfg, s.ring, s.logger, client.Options{MetricsHandler: s.metrics.temporal, Interceptors: []interceptor.ClientInterceptor{spans}})
+	return awaitTemporal(ctx, s.cfg, s.ring, s.logger,
+		client.Options{MetricsHandler: s.metrics.temporal, Interceptors: []interceptor.ClientInterceptor{spans}})
 }
 
 // observe is told of requests to Proxmox VE, see proxmox.Config.

@@ -43,7 +43,9 @@ func workerCommand() *cobra.Command {
 			return err
 		}
 		defer func() { _ = s.close() }()
-		if err := checkAttributes(ctx, s.temporal, cfg.TemporalNamespace); err != nil {
+		if err := patiently(logger).until(ctx, "Temporal's namespace and search attributes", func(ctx context.Context) error {
+			return checkAttributes(ctx, s.temporal, cfg.TemporalNamespace)
+		}); err != nil {
 			return err
 		}
 		return s.work(ctx)
@@ -181,7 +183,7 @@ func workerHealth(s *system) http.Handler {
 
 func migrateCommand() *cobra.Command {
 	return role("migrate", "Bring the database to the newest schema, and make the key ring if there is none", func(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
-		s, _, err := openStore(ctx, cfg, logger)
+		s, _, err := awaitStore(ctx, cfg, logger)
 		if err != nil {
 			return err
 		}
@@ -192,16 +194,18 @@ func migrateCommand() *cobra.Command {
 func keysCommand() *cobra.Command {
 	keys := noun("keys", "The key ring that encrypts secrets in the database")
 	keys.AddCommand(role("rotate", "Make a new key and encrypt every secret with it", func(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
+		if _, writable := secret.File(cfg.KeysFile); !writable {
+			return domain.Errorf(domain.Precondition, "nothing was changed: the key ring comes from %s, which berth cannot write. Put its "+
+				"content into a file of mode 0600, run berth keys rotate --keys-file FILE, bring the file's new content to where "+
+				"%s gets it from, restart every role, then delete the file", cfg.KeysFile, cfg.KeysFile)
+		}
 		s, ring, err := openStore(ctx, cfg, logger)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = s.Close() }()
-		id, err := ring.Rotate()
+		id, err := ring.Rotate() // saves it
 		if err != nil {
-			return err
-		}
-		if err := ring.Save(cfg.KeysFile); err != nil {
 			return err
 		}
 		n, err := s.RotateKeys(ctx)

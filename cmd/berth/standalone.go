@@ -128,7 +128,7 @@ func (s *system) labEdge(ctx context.Context, l *lab, token domain.Secret) error
 	cfg := s.cfg
 	cfg.EdgeURL, cfg.EdgeToken = "http://"+cfg.Listen, token.Reveal()
 	cfg.EdgeAddress, cfg.EdgeInterface, cfg.EdgeNamespace = l.network.Gateway().Addr().String(), l.network.Bridge(), l.network.Name()
-	runner, err := newEdge(cfg, s.logger.With("part", "edge"))
+	runner, err := newEdge(ctx, cfg, s.logger.With("part", "edge"))
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,9 @@ func version() string {
 
 // adminToken returns the administrator's token of this data folder, made at the first start.
 func (s *system) adminToken(ctx context.Context) (domain.Secret, error) {
-	return s.keptToken(ctx, filepath.Join(s.cfg.Data, "admin.token"), func() (domain.Secret, error) { return s.makeAdminToken(ctx) })
+	return s.keptToken(ctx, filepath.Join(s.cfg.Data, "admin.token"), func() (domain.Secret, error) {
+		return makeAdmin(ctx, s.app, "standalone", adminName)
+	})
 }
 
 // keptToken returns the token in a file that only its owner reads, if it still works; otherwise it makes one and keeps it.

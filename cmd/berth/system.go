@@ -44,10 +44,12 @@ type system struct {
 // openStore opens the database with the key ring.
 func openStore(ctx context.Context, cfg config.Config, logger *slog.Logger) (*store.Store, *secret.Ring, error) {
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return nil, nil, domain.Errorf(domain.Unavailable, "data folder: %w", err)
+		return nil, nil, domain.Errorf(domain.Invalid, "data folder: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(cfg.KeysFile), 0o700); err != nil {
-		return nil, nil, domain.Errorf(domain.Unavailable, "folder of the key ring: %w", err)
+	if file, writable := secret.File(cfg.KeysFile); writable {
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			return nil, nil, domain.Errorf(domain.Invalid, "folder of the key ring: %w", err)
+		}
 	}
 	ring, err := secret.LoadOrGenerate(cfg.KeysFile)
 	if err != nil {
@@ -57,11 +59,26 @@ func openStore(ctx context.Context, cfg config.Config, logger *slog.Logger) (*st
 	return s, ring, err
 }
 
-// openSystem connects to everything and wires the use cases. The database must be migrated.
+// awaitStore opens the database once it answers.
+func awaitStore(ctx context.Context, cfg config.Config, logger *slog.Logger) (st *store.Store, ring *secret.Ring, err error) {
+	err = patiently(logger).until(ctx, "the database", func(ctx context.Context) (err error) {
+		st, ring, err = openStore(ctx, cfg, logger)
+		return err
+	})
+	return st, ring, err
+}
+
+// openSystem connects to everything and wires the use cases. It waits until the database is there and migrated, and Temporal
+// answers.
 func openSystem(ctx context.Context, cfg config.Config, logger *slog.Logger) (*system, error) {
-	st, ring, err := openStore(ctx, cfg, logger)
+	st, ring, err := awaitStore(ctx, cfg, logger)
 	if err != nil {
 		return nil, err
+	}
+	if err := patiently(logger).until(ctx, "the schema of the database", func(ctx context.Context) error {
+		return migrated(ctx, st)
+	}); err != nil {
+		return nil, errors.Join(err, st.Close())
 	}
 	s := &system{cfg: cfg, logger: logger, ring: ring, store: st}
 	if err := s.measure(ctx); err != nil {
@@ -131,6 +148,20 @@ func proxmoxClient(c domain.Cluster, logger *slog.Logger, called observe) (*prox
 	})
 }
 
+// awaitTemporal connects to Temporal once it answers.
+func awaitTemporal(
+	ctx context.Context, cfg config.Config, ring *secret.Ring, logger *slog.Logger, options client.Options,
+) (c client.Client, err error) {
+	err = patiently(logger).until(ctx, "Temporal", func(ctx context.Context) (err error) {
+		c, err = dialTemporal(ctx, cfg, ring, logger, options)
+		return err
+	})
+	return c, err
+}
+
+// dialTimeout bounds one try to reach Temporal.
+const dialTimeout = 10 * time.Second
+
 // dialTemporal connects to Temporal and checks that it answers. Payloads are sealed with the key ring.
 func dialTemporal(ctx context.Context, cfg config.Config, ring *secret.Ring, logger *slog.Logger, options client.Options) (client.Client, error) {
 	options.HostPort, options.Namespace = cfg.TemporalAddress, cfg.TemporalNamespace
@@ -146,7 +177,7 @@ func dialTemporal(ctx context.Context, cfg config.Config, ring *secret.Ring, log
 		return nil, err
 	}
 	options.ConnectionOptions.TLS = tlsConfig
-	bounded, cancel := context.WithTimeout(ctx, time.Minute)
+	bounded, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	c, err := client.DialContext(bounded, options)
 	if err != nil {

@@ -33,12 +33,15 @@ const retention = 30 * 24 * time.Hour
 func temporalCommand() *cobra.Command {
 	t := noun("temporal", "The Temporal cluster that Berth runs on")
 	t.AddCommand(role("setup", "Register namespace, retention and search attributes", func(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
-		c, err := dialTemporal(ctx, cfg, secret.Generate(), logger, client.Options{})
+		c, err := awaitTemporal(ctx, cfg, secret.Generate(), logger, client.Options{})
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		return setupTemporal(ctx, c, cfg.TemporalNamespace)
+		// A frontend answers before the rest of its cluster does, and a namespace is known to all of it only after a while.
+		return patiently(logger).until(ctx, "Temporal's namespace", func(ctx context.Context) error {
+			return setupTemporal(ctx, c, cfg.TemporalNamespace)
+		})
 	}))
 	return t
 }
