@@ -197,6 +197,24 @@ func testMigrations(t *testing.T, e *env) {
 	must(t, e.Ping(e.ctx))
 }
 
+// TestMigrateAfterADeath has the process that was the first to migrate die between making goose's table and its first row.
+func TestMigrateAfterADeath(t *testing.T) {
+	for _, backend := range storetest.Backends() {
+		if backend.Name != "MariaDB" { // the others do both in one transaction
+			continue
+		}
+		s, err := store.Open(t.Context(), store.Config{DSN: backend.DSN(t), Ring: secret.Generate()})
+		must(t, err)
+		pool, err := s.Pool()
+		must(t, err)
+		_, err = pool.ExecContext(t.Context(), "CREATE TABLE goose_db_version (id serial NOT NULL, version_id bigint NOT NULL, "+
+			"is_applied boolean NOT NULL, tstamp timestamp NULL default now(), PRIMARY KEY(id))")
+		must(t, err)
+		must(t, s.Migrate(t.Context()))
+		must(t, s.Close())
+	}
+}
+
 // TestMigrateTogether starts processes on an empty database at once: one migrates, the others wait.
 func TestMigrateTogether(t *testing.T) {
 	for _, backend := range storetest.Backends() {

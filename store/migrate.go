@@ -4,10 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"io/fs"
 
 	"berth/domain"
 
+	"github.com/go-sql-driver/mysql"
 	// goose runs reviewed SQL files in order and remembers which ones ran.
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -28,6 +30,9 @@ func (s *Store) Migrate(ctx context.Context) error {
 	}
 	defer unlock()
 	results, err := provider.Up(ctx)
+	for try := 1; try < migrateTries && transient(s.fault(err, "")); try++ { // the connection broke
+		results, err = provider.Up(ctx)
+	}
 	if err != nil {
 		return s.fault(err, "migrate database")
 	}
@@ -35,6 +40,13 @@ func (s *Store) Migrate(ctx context.Context) error {
 		s.log.InfoContext(ctx, "migrated database", "migration", r.Source.Path, "took", r.Duration)
 	}
 	return nil
+}
+
+// migrateTries is how often migrations are begun when the database goes away under them.
+const migrateTries = 3
+
+func transient(err error) bool {
+	return domain.Is(err, domain.Transient) || domain.Is(err, domain.Unavailable)
 }
 
 // Migrated reports whether no migration is pending.
@@ -90,6 +102,24 @@ func (l namedLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
 	err := conn.QueryRowContext(ctx, "SELECT GET_LOCK(CONCAT(DATABASE(), '.', ?), ?)", l.name, lockSeconds).Scan(&got)
 	if err == nil && got.Int64 != 1 {
 		return domain.Errorf(domain.Unavailable, "another process has been migrating the database for %d seconds", lockSeconds)
+	}
+	if err != nil {
+		return err
+	}
+	return l.mend(ctx, conn)
+}
+
+// noSuchTable is MariaDB's number for a table that does not exist.
+const noSuchTable = 1146
+
+// mend writes the first row of goose's own table if somebody who made the table died before writing it: MariaDB cannot do both
+// in one transaction, and goose refuses to go on without the row.
+func (namedLock) mend(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, "INSERT INTO goose_db_version (version_id, is_applied) "+
+		"SELECT 0, 1 FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM goose_db_version)")
+	var refused *mysql.MySQLError
+	if errors.As(err, &refused) && refused.Number == noSuchTable {
+		return nil
 	}
 	return err
 }
