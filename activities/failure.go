@@ -41,7 +41,7 @@ func AtBorder(err error, at Standing) error {
 		info.NewVMID = failure.Reaction == proxmox.NewVMID
 		info.Quarantine = failure.Reaction == proxmox.Quarantine
 		// What another node or VMID may heal is not tried again on this one, but for a node that may be about to come back.
-		leave := info.Elsewhere && !(proxmox.Unreachable(err) && at.Spent < at.Total/patience)
+		leave := info.Elsewhere && (!proxmox.Unreachable(err) || at.Spent >= at.Total/patience)
 		options.NonRetryable = options.NonRetryable || leave || info.NewVMID || info.Quarantine
 	}
 	var on *tryOn

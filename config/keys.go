@@ -43,13 +43,13 @@ type Config struct {
 	ObserveInterval   time.Duration `key:"observe_interval" default:"5s" help:"how often clusters are looked at"`
 	DeadlineScale     float64       `key:"deadline_scale" default:"1" help:"multiplies the time every step may take before it is given up"`
 
-	EdgeURL       string `key:"edge_url" help:"API that an edge fetches its snapshot from"`
-	EdgeToken     string `key:"edge_token" help:"token of the edge, as berth edge enroll prints it" secret:"true"`
-	EdgeCA        string `key:"edge_ca" help:"PEM file of the CA that signs the API's certificate; default: the system's"`
-	EdgeDir       string `key:"edge_dir" help:"folder of the edge's files; default: edge in the data folder"`
-	EdgeAddress   string `key:"edge_address" help:"IPv4 address that dnsmasq answers on; empty means the one that this host has in the site's network"`
-	EdgeInterface string `key:"edge_interface" help:"network interface of the site's network; empty means the one that holds the edge's address"`
-	EdgeNamespace string `key:"edge_namespace" help:"network namespace that dnsmasq runs in; empty means the host's"`
+	EdgeURL       []string `key:"edge_url" help:"API that an edge fetches its snapshot from; with several servers all of them, of which it asks one that answers"`
+	EdgeToken     string   `key:"edge_token" help:"token of the edge, as berth edge enroll prints it" secret:"true"`
+	EdgeCA        string   `key:"edge_ca" help:"PEM file of the CA that signs the API's certificate; default: the system's"`
+	EdgeDir       string   `key:"edge_dir" help:"folder of the edge's files; default: edge in the data folder"`
+	EdgeAddress   string   `key:"edge_address" help:"IPv4 address that dnsmasq answers on; empty means the one that this host has in the site's network"`
+	EdgeInterface string   `key:"edge_interface" help:"network interface of the site's network; empty means the one that holds the edge's address"`
+	EdgeNamespace string   `key:"edge_namespace" help:"network namespace that dnsmasq runs in; empty means the host's"`
 
 	Lab          bool          `key:"lab" help:"standalone: also start the lab with a demo site"`
 	LabListen    string        `key:"lab_listen" default:"127.0.0.1:8006" help:"address of the lab's Proxmox VE API; further nodes serve it on the loopback addresses after it"`

@@ -12,30 +12,17 @@ import (
 	"berth/e2e/harness"
 )
 
-// TestRolesApart runs two of every role on PostgreSQL, with Temporal on PostgreSQL, and kills one process after the other.
+// TestRolesApart runs the services of docker-compose.yml, two of every role, on PostgreSQL with Temporal on PostgreSQL, and kills one
+// process after the other.
 func TestRolesApart(t *testing.T) {
-	p := harness.Start(t, harness.Options{Postgres: true})
-	p.Apart()
-	p.Double()
-	harness.Await(t, time.Minute, "both edges serve the site", func(ctx context.Context) error {
-		answer, err := p.Client2.ListEdgesWithResponse(ctx, &client.ListEdgesParams{})
-		if err != nil {
-			return err
-		}
-		for _, e := range answer.JSON200.Items {
-			if e.State != "online" || e.Applied == 0 {
-				return fmt.Errorf("%s is %s and has applied revision %d", e.Name, e.State, e.Applied)
-			}
-		}
-		return nil
-	})
+	p := harness.Compose(t)
 	t.Run("fifty", func(t *testing.T) {
 		p := p.In(t)
-		fifty(t, p)
+		fifty(t, p, "worker-1")
 		deleteAll(t, p)
 		clean(t, p)
 	})
-	for _, name := range []string{"api", "api-2", "worker", "worker-2", "edge", "edge-2", "temporal"} {
+	for _, name := range []string{"api-1", "api-2", "worker-1", "worker-2", "edge-1", "edge-2", "temporal"} {
 		t.Run(name+" killed", func(t *testing.T) { killed(t, p.In(t), name) })
 	}
 }
@@ -45,7 +32,7 @@ func TestRolesApart(t *testing.T) {
 func killed(t *testing.T, p *harness.Platform, name string) {
 	const few = 4
 	api := p.Client
-	if name == "api" {
+	if name == "api-1" {
 		api = p.Client2
 	}
 	operations := ask(t, api, p, "kill", few)

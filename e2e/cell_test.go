@@ -100,7 +100,7 @@ func (c *cell) strikeInside() {
 		strike(c)
 		c.p.Process("edge").Thaw()
 	case c.step.until == accepted && c.step.operation == "provision" && c.struck.name == "error":
-		c.refuse(http.StatusUnprocessableEntity, client.ContainerCreate{Name: client.Name(c.name), Image: "no reference at all!"})
+		c.refuse(http.StatusUnprocessableEntity, client.ContainerCreate{Name: c.name, Image: "no reference at all!"})
 	case c.step.until == accepted:
 		c.p.Process("worker").Freeze()
 		c.request()
@@ -202,7 +202,7 @@ func (c *cell) create() (container, operation string, err error) {
 	env := map[string]string{"CELL": c.name} // so that there is something to configure
 	memory := 64
 	answer, err := c.p.Client.CreateContainerWithResponse(c.t.Context(), &client.CreateContainerParams{IdempotencyKey: &key},
-		client.ContainerCreate{Name: client.Name(c.name), Image: c.p.Image("tiny:1"), Env: &env, MemoryMiB: &memory})
+		client.ContainerCreate{Name: c.name, Image: c.p.Image("tiny:1"), Env: &env, MemoryMiB: &memory})
 	if err != nil {
 		return "", "", err
 	}
@@ -225,7 +225,7 @@ func (c *cell) tooLarge() {
 	c.t.Helper()
 	memory := 1 << 20
 	answer, err := c.p.Client.CreateContainerWithResponse(c.t.Context(), &client.CreateContainerParams{},
-		client.ContainerCreate{Name: client.Name(c.name), Image: c.p.Image("tiny:1"), MemoryMiB: &memory})
+		client.ContainerCreate{Name: c.name, Image: c.p.Image("tiny:1"), MemoryMiB: &memory})
 	c.check(err)
 	c.container, c.operation = answer.JSON202.Container.ID, answer.JSON202.Operation.ID
 }

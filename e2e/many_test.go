@@ -29,18 +29,19 @@ var lockWords = regexp.MustCompile(`can't lock file|got timeout|lock request tim
 func TestFifty(t *testing.T) {
 	p := harness.Start(t, harness.Options{})
 	p.Apart()
-	fifty(t, p)
+	fifty(t, p, "worker")
 	deleteAll(t, p)
 	clean(t, p)
 }
 
-func fifty(t *testing.T, p *harness.Platform) {
+// fifty asks for 50 containers and kills a worker on the way.
+func fifty(t *testing.T, p *harness.Platform, worker string) {
 	t.Helper()
 	before := reloads(t, p)
 	operations := ask(t, p.Client, p, "many", many)
 	began := time.Now()
 	awaitReady(t, p, many/5)
-	p.Restart("worker")
+	p.Restart(worker)
 	awaitReady(t, p, many)
 	t.Logf("%d containers, with the worker killed on the way, are ready after %s", many, time.Since(began).Round(time.Second/10))
 
@@ -124,7 +125,7 @@ func ask(t *testing.T, api *client.Client, p *harness.Platform, prefix string, n
 		asked.Go(func() error {
 			memory, disk := 32, 1
 			answer, err := api.CreateContainerWithResponse(t.Context(), &client.CreateContainerParams{}, client.ContainerCreate{
-				Name: client.Name(fmt.Sprintf("%s%02d", prefix, i)), Image: p.Image("tiny:1"), MemoryMiB: &memory, DiskGiB: &disk,
+				Name: fmt.Sprintf("%s%02d", prefix, i), Image: p.Image("tiny:1"), MemoryMiB: &memory, DiskGiB: &disk,
 			})
 			if err == nil {
 				operations[i] = answer.JSON202.Operation.ID

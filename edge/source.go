@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"berth/domain"
@@ -27,9 +28,10 @@ type Source interface {
 
 // HTTPSource speaks the edge protocol of the Berth API.
 type HTTPSource struct {
-	base   string
-	token  domain.Secret
-	client *http.Client
+	bases   []string     // of the API servers
+	current atomic.Int32 // the one that answered last
+	token   domain.Secret
+	client  *http.Client
 }
 
 const (
@@ -37,10 +39,15 @@ const (
 	answerTimeout = 10 * time.Second // on top of a long poll's own wait
 )
 
-// NewHTTPSource returns a Source at an API's base URL, such as "https://berth.example:8443". The client decides which CA
-// to trust; its Timeout must be 0 or longer than a long poll.
-func NewHTTPSource(baseURL string, token domain.Secret, client *http.Client) *HTTPSource {
-	return &HTTPSource{base: strings.TrimSuffix(baseURL, "/") + "/api/v1/edge/", token: token, client: client}
+// NewHTTPSource returns a Source at the base URLs of one or more API servers of an installation, such as
+// "https://berth.example:8443"; when one does not answer, the next is asked. The client decides which CA to trust; its Timeout must
+// be 0 or longer than a long poll.
+func NewHTTPSource(urls []string, token domain.Secret, client *http.Client) *HTTPSource {
+	s := &HTTPSource{token: token, client: client}
+	for _, u := range urls {
+		s.bases = append(s.bases, strings.TrimSuffix(u, "/")+"/api/v1/edge/")
+	}
+	return s
 }
 
 // Snapshot implements Source by GET with If-None-Match.
@@ -48,14 +55,11 @@ func (s *HTTPSource) Snapshot(ctx context.Context, etag string, wait time.Durati
 	ctx, cancel := context.WithTimeout(ctx, wait+answerTimeout)
 	defer cancel()
 	query := url.Values{"wait": {strconv.Itoa(int(wait.Seconds()))}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"snapshot?"+query.Encode(), nil)
-	if err != nil {
-		return snapshot, "", false, domain.Errorf(domain.Invalid, "ask for the snapshot: %w", err)
-	}
+	header := http.Header{}
 	if etag != "" {
-		req.Header.Set("If-None-Match", etag)
+		header.Set("If-None-Match", etag)
 	}
-	resp, err := s.do(req)
+	resp, err := s.do(ctx, http.MethodGet, "snapshot?"+query.Encode(), header, nil)
 	if err != nil {
 		return snapshot, "", false, fmt.Errorf("fetch the snapshot: %w", err)
 	}
@@ -81,12 +85,7 @@ func (s *HTTPSource) Report(ctx context.Context, report domain.EdgeReport) error
 	if err != nil {
 		return fmt.Errorf("encode the report: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.base+"report", bytes.NewReader(body))
-	if err != nil {
-		return domain.Errorf(domain.Invalid, "report: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := s.do(req)
+	resp, err := s.do(ctx, http.MethodPost, "report", http.Header{"Content-Type": {"application/json"}}, body)
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
@@ -97,14 +96,32 @@ func (s *HTTPSource) Report(ctx context.Context, report domain.EdgeReport) error
 	return nil
 }
 
-func (s *HTTPSource) do(req *http.Request) (*http.Response, error) {
-	req.Header.Set("Authorization", "Bearer "+s.token.Reveal())
-	req.Header.Set("Accept", "application/json")
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return nil, domain.Errorf(domain.Unavailable, "reach the API: %w", err)
+// do sends a request to the API server that answered last, and to the others in turn when it does not answer. Both requests of the
+// protocol may arrive twice.
+func (s *HTTPSource) do(ctx context.Context, method, path string, header http.Header, body []byte) (*http.Response, error) {
+	first := int(s.current.Load())
+	var last error
+	for i := range s.bases {
+		n := (first + i) % len(s.bases)
+		req, err := http.NewRequestWithContext(ctx, method, s.bases[n]+path, bytes.NewReader(body))
+		if err != nil {
+			return nil, domain.Errorf(domain.Invalid, "%s is no URL of an API: %w", s.bases[n], err)
+		}
+		req.Header = header.Clone()
+		req.Header.Set("Authorization", "Bearer "+s.token.Reveal())
+		req.Header.Set("Accept", "application/json")
+		resp, err := s.client.Do(req)
+		if err == nil {
+			s.current.Store(int32(n)) //nolint:gosec // an index of a short list
+			return resp, nil
+		}
+		last = domain.Errorf(domain.Unavailable, "reach the API: %w", err)
+		s.current.Store(int32((n + 1) % len(s.bases))) //nolint:gosec // the same
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	return resp, nil
+	return nil, last
 }
 
 // refusal turns an answer that is neither a snapshot nor "not modified" into an error, with the words of its problem

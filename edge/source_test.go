@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func TestHTTPSourceSnapshot(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	source := edge.NewHTTPSource(server.URL+"/", token, server.Client())
+	source := edge.NewHTTPSource([]string{server.URL + "/"}, token, server.Client())
 	got, etag, changed, err := source.Snapshot(context.Background(), "", 25*time.Second)
 	if err != nil || !changed || etag != `"7"` || !cmp.Equal(got, want) {
 		t.Fatalf("first: %v, ETag %s, changed %v: %v", got, etag, changed, err)
@@ -63,7 +64,7 @@ func TestHTTPSourceReport(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	defer server.Close()
-	if err := edge.NewHTTPSource(server.URL, token, server.Client()).Report(context.Background(), want); err != nil {
+	if err := edge.NewHTTPSource([]string{server.URL}, token, server.Client()).Report(context.Background(), want); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -86,7 +87,7 @@ func TestHTTPSourceErrors(t *testing.T) {
 				_, _ = w.Write([]byte(`{"title": "no", "detail": "the edge is retired"}`)) // a lost answer fails the test
 			}))
 			defer server.Close()
-			source := edge.NewHTTPSource(server.URL, token, server.Client())
+			source := edge.NewHTTPSource([]string{server.URL}, token, server.Client())
 			_, _, _, err := source.Snapshot(context.Background(), "", time.Second)
 			for _, err := range []error{err, source.Report(context.Background(), domain.EdgeReport{})} {
 				if domain.KindOf(err) != kind || !strings.Contains(err.Error(), "the edge is retired") {
@@ -100,8 +101,38 @@ func TestHTTPSourceErrors(t *testing.T) {
 	}
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
-	err := edge.NewHTTPSource(server.URL, token, http.DefaultClient).Report(context.Background(), domain.EdgeReport{})
+	err := edge.NewHTTPSource([]string{server.URL}, token, http.DefaultClient).Report(context.Background(), domain.EdgeReport{})
 	if !domain.Is(err, domain.Unavailable) {
 		t.Errorf("nobody listens: %v (%v)", err, domain.KindOf(err))
+	}
+}
+
+// TestAnotherServerIsAsked lets the first API server of two die.
+func TestAnotherServerIsAsked(t *testing.T) {
+	var asked []string
+	serve := func(name string) *httptest.Server {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			asked = append(asked, name)
+			w.WriteHeader(http.StatusNoContent)
+		}))
+		t.Cleanup(server.Close)
+		return server
+	}
+	first, second := serve("first"), serve("second")
+	source := edge.NewHTTPSource([]string{first.URL, second.URL}, token, http.DefaultClient)
+	for i := range 3 {
+		if i == 1 {
+			first.Close()
+		}
+		if err := source.Report(t.Context(), domain.EdgeReport{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"first", "second", "second"}; !slices.Equal(asked, want) {
+		t.Errorf("asked %v, want %v", asked, want)
+	}
+	second.Close()
+	if err := source.Report(t.Context(), domain.EdgeReport{}); !domain.Is(err, domain.Unavailable) {
+		t.Errorf("with no server left: %v, want that the API cannot be reached", err)
 	}
 }

@@ -169,7 +169,7 @@ func (h *installation) run(logger *slog.Logger) {
 	h.edge, err = h.sys.demo(ctx, h.lab)
 	h.must(err)
 	runner := &edge.Runner{
-		Source: edge.NewHTTPSource(h.url, h.edge, http.DefaultClient), Daemons: []edge.Daemon{pretended{}},
+		Source: edge.NewHTTPSource([]string{h.url}, h.edge, http.DefaultClient), Daemons: []edge.Daemon{pretended{}},
 		Dir: h.t.TempDir(), Address: "198.18.0.2", Interval: 200 * time.Millisecond, Log: logger.With("part", "edge"),
 	}
 	g.Go(func() error { return runner.Run(ctx) })

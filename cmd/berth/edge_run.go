@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,7 +57,7 @@ func edgeRunCommand() *cobra.Command {
 // newEdge makes the runner of an edge.
 func newEdge(ctx context.Context, cfg config.Config, logger *slog.Logger) (*edge.Runner, error) {
 	var missing []domain.FieldError
-	for field, value := range map[string]string{"edge_url": cfg.EdgeURL, "edge_token": cfg.EdgeToken} {
+	for field, value := range map[string]string{"edge_url": strings.Join(cfg.EdgeURL, ""), "edge_token": cfg.EdgeToken} {
 		if value == "" {
 			missing = append(missing, domain.FieldError{Field: field, Rule: "must be given"})
 		}

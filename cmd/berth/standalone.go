@@ -126,7 +126,7 @@ func runRoles(ctx context.Context, cfg config.Config, logger *slog.Logger, l *la
 // labEdge runs the lab's edge until ctx ends, and stops its dnsmasq with it.
 func (s *system) labEdge(ctx context.Context, l *lab, token domain.Secret) error {
 	cfg := s.cfg
-	cfg.EdgeURL, cfg.EdgeToken = "http://"+cfg.Listen, token.Reveal()
+	cfg.EdgeURL, cfg.EdgeToken = []string{"http://" + cfg.Listen}, token.Reveal()
 	cfg.EdgeAddress, cfg.EdgeInterface, cfg.EdgeNamespace = l.network.Gateway().Addr().String(), l.network.Bridge(), l.network.Name()
 	runner, err := newEdge(ctx, cfg, s.logger.With("part", "edge"))
 	if err != nil {

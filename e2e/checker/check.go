@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"net/netip"
 	"os"
 	"strconv"
@@ -19,8 +20,9 @@ type World struct {
 	Nodes    []string
 	Volumes  func(node string) string // folder with the volumes of a node's guests, one sub-folder per VMID
 	API      string
-	Token    string // of an administrator
-	Driver   string // of database/sql; empty means that Database is the path of an SQLite file
+	HTTP     *http.Client // for the API
+	Token    string       // of an administrator
+	Driver   string       // of database/sql; empty means that Database is the path of an SQLite file
 	Database string
 	Edges    []Edge
 	Domain   string

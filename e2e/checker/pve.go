@@ -42,15 +42,15 @@ func (p PVE) Call(ctx context.Context, method, path string, form url.Values, dat
 	defer transport.CloseIdleConnections()
 	res, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {
-		return fmt.Errorf("Proxmox VE: %w", err)
+		return fmt.Errorf("ask Proxmox VE: %w", err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
-		return fmt.Errorf("Proxmox VE: %s %s: %w", method, path, err)
+		return fmt.Errorf("ask Proxmox VE: %s %s: %w", method, path, err)
 	}
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("Proxmox VE: %s %s: %s %s", method, path, res.Status, strings.TrimSpace(string(text)))
+		return fmt.Errorf("ask Proxmox VE: %s %s: %s %s", method, path, res.Status, strings.TrimSpace(string(text)))
 	}
 	answer := struct{ Data any }{data}
 	return json.Unmarshal(text, &answer)
@@ -111,7 +111,7 @@ func (p PVE) CTs(ctx context.Context, node string) ([]CT, error) {
 	for _, one := range list {
 		vmid, err := one.VMID.Int64()
 		if err != nil {
-			return nil, fmt.Errorf("Proxmox VE: VMID %q: %w", one.VMID, err)
+			return nil, fmt.Errorf("ask Proxmox VE: VMID %q: %w", one.VMID, err)
 		}
 		ct := CT{Node: node, Name: one.Name, Status: one.Status, Tags: one.Tags, VMID: int(vmid)}
 		path := fmt.Sprintf("/nodes/%s/lxc/%d", node, ct.VMID)

@@ -51,7 +51,7 @@ func (w World) get(ctx context.Context, path string, into any) error {
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+w.Token)
-	res, err := http.DefaultClient.Do(req)
+	res, err := w.HTTP.Do(req)
 	if err != nil {
 		return fmt.Errorf("API: %w", err)
 	}

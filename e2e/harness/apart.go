@@ -17,6 +17,7 @@ import (
 type role struct {
 	argv []string
 	env  map[string]string // beside what all of them share
+	bare bool              // nothing is shared: env is all
 	up   func()            // returns when it can be used; nil for those that others wait for themselves
 }
 
@@ -61,7 +62,11 @@ func (p *Platform) Restart(name string) {
 	if !ok {
 		p.t.Fatalf("the platform has no role %s", name)
 	}
-	p.runWith(name, r.env, r.argv...)
+	env := p.environment(r.env)
+	if r.bare {
+		env = p.bare(r.env)
+	}
+	p.runWith(name, env, r.argv...)
 	if r.up != nil {
 		r.up()
 	}
@@ -76,21 +81,15 @@ func (p *Platform) Roles() []string {
 	return names
 }
 
-// temporalRole is a Temporal server of its own, on SQLite or, when a DSN is given, on PostgreSQL.
-func (p *Platform) temporalRole(dsn string) role {
-	r := role{
+// temporalRole is a Temporal server of its own.
+func (p *Platform) temporalRole() role {
+	return role{
 		argv: []string{
 			p.binary("berth-temporal"), "--listen", p.Temporal, "--ui", strings.TrimPrefix(p.UI, "http://"),
-			"--search-attributes", "BerthSite,BerthNode,BerthOwner,BerthContainer,BerthOperation",
+			"--search-attributes", "BerthSite,BerthNode,BerthOwner,BerthContainer,BerthOperation", "--data", filepath.Join(p.Data, "temporal"),
 		},
 		up: p.awaitTemporal,
 	}
-	if dsn == "" {
-		r.argv = append(r.argv, "--data", filepath.Join(p.Data, "temporal"))
-	} else {
-		r.env = map[string]string{"TEMPORAL_POSTGRES": dsn}
-	}
-	return r
 }
 
 // awaitTemporal waits for the line in which the server says that workflows can be started.

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,7 +18,6 @@ import (
 
 	"berth/client"
 	"berth/e2e/checker"
-	"berth/store/storetest"
 )
 
 // What the lab's demo site is called, and the nodes of the lab.
@@ -43,7 +41,6 @@ type Options struct {
 	DeadlineScale     float64       // of the time a step may take; 1 when 0
 	ReconcileInterval time.Duration // 3 s when 0
 	Guests            string        // lxc, simulated or auto (when empty)
-	Postgres          bool          // keep the state of Berth and of Temporal in PostgreSQL
 	Env               map[string]string
 }
 
@@ -51,7 +48,7 @@ type Options struct {
 type Platform struct {
 	Data      string // folder with all state
 	API       string // URL
-	API2      string // URL of the second API server; see Double
+	API2      string // URL of the second API server; see Compose
 	LabURL    string
 	Registry  string // host:port
 	Temporal  string // host:port
@@ -60,12 +57,14 @@ type Platform struct {
 	Namespace string
 	Token     string // administrator's
 	Client    *client.Client
-	Client2   *client.Client // of the second API server
+	Client2   *client.Client // of the second API server; see Compose
+	HTTP      *http.Client   // trusts the API's certificate
 	Lab       Lab
 	World     checker.World
 
 	t        testing.TB
 	root     string
+	ca       []byte // PEM, of the API's certificate; none without TLS
 	settings map[string]string
 	running  map[string]*Process
 	roles    map[string]role // that run apart
@@ -80,7 +79,7 @@ func Start(t testing.TB, o Options) *Platform {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.end)
-	p.storeIn(o.Postgres)
+	p.roles["temporal"] = p.temporalRole()
 	p.run("standalone", "standalone", "--lab")
 	p.awaitReady(4 * time.Minute) // the first run on a machine builds the lab's images
 	token, err := os.ReadFile(filepath.Join(p.Data, "admin.token"))
@@ -135,36 +134,15 @@ func (p *Platform) prepare(o Options) (err error) {
 		"BERTH_DEADLINE_SCALE": fmt.Sprint(scale), "BERTH_RECONCILE_INTERVAL": interval.String(), "BERTH_OBSERVE_INTERVAL": "1s",
 	}
 	maps.Copy(p.settings, o.Env)
-	p.Lab = Lab{URL: p.LabURL}
+	p.Lab, p.HTTP = Lab{URL: p.LabURL}, http.DefaultClient
 	p.World = checker.World{
+		HTTP:  p.HTTP,
 		PVE:   checker.PVE{URL: p.LabURL, Token: labTokenID + "=" + labToken},
 		Nodes: Nodes, Volumes: func(node string) string { return filepath.Join(p.Data, "lab", "pve", "nodes", node, "local", "images") },
 		API: p.API, Database: filepath.Join(p.Data, "berth.db"),
 		Edges: []checker.Edge{{DNS: p.Gateway() + ":53", Dir: filepath.Join(p.Data, "edge", "dnsmasq")}}, Domain: Domain, Network: p.Network,
 	}
 	return nil
-}
-
-// storeIn decides where state is kept. On PostgreSQL, Temporal is a server of its own from the start, and both are set up
-// the way docker-compose.yml does it.
-func (p *Platform) storeIn(postgres bool) {
-	p.t.Helper()
-	if !postgres {
-		p.roles["temporal"] = p.temporalRole("")
-		return
-	}
-	dsn := storetest.PostgresDSN(p.t)
-	p.settings["BERTH_DATABASE"], p.settings["TEMPORAL_ADDRESS"] = dsn, p.Temporal
-	p.World.Driver, p.World.Database = "pgx", dsn
-	p.roles["temporal"] = p.temporalRole(storetest.PostgresDSN(p.t))
-	p.Restart("temporal")
-	for _, command := range [][]string{{"migrate"}, {"temporal", "setup"}} {
-		cmd := exec.CommandContext(p.t.Context(), p.binary("berth"), command...)
-		cmd.Env = p.environment(nil)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			p.t.Fatalf("berth %v: %v: %s", command, err, out)
-		}
-	}
 }
 
 // Gateway is the address of the lab's bridge, where the site's dnsmasq answers.
@@ -177,11 +155,16 @@ func (p *Platform) binary(name string) string { return filepath.Join(p.root, "bi
 
 // environment is all that the platform's processes see: nothing of what this test was started with leaks in.
 func (p *Platform) environment(more map[string]string) []string {
-	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.Data, "TMPDIR=" + os.TempDir(), "LANG=C.UTF-8"}
 	all := maps.Clone(p.settings)
 	maps.Copy(all, more)
-	for _, key := range slices.Sorted(maps.Keys(all)) {
-		env = append(env, key+"="+all[key])
+	return p.bare(all)
+}
+
+// bare is an environment with nothing of the platform's own.
+func (p *Platform) bare(more map[string]string) []string {
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.Data, "TMPDIR=" + os.TempDir(), "LANG=C.UTF-8"}
+	for _, key := range slices.Sorted(maps.Keys(more)) {
+		env = append(env, key+"="+more[key])
 	}
 	return env
 }
@@ -189,12 +172,12 @@ func (p *Platform) environment(more map[string]string) []string {
 // run starts a role of berth under a name.
 func (p *Platform) run(name string, arguments ...string) {
 	p.t.Helper()
-	p.runWith(name, nil, append([]string{p.binary("berth")}, arguments...)...)
+	p.runWith(name, p.environment(nil), append([]string{p.binary("berth")}, arguments...)...)
 }
 
-func (p *Platform) runWith(name string, env map[string]string, argv ...string) {
+func (p *Platform) runWith(name string, env []string, argv ...string) {
 	p.t.Helper()
-	process, err := start(name, filepath.Join(p.Data, name+".log"), p.environment(env), argv...)
+	process, err := start(name, filepath.Join(p.Data, name+".log"), env, argv...)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -245,7 +228,7 @@ func (p *Platform) Ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := p.HTTP.Do(req)
 	if err != nil {
 		return err
 	}
