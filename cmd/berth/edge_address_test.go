@@ -30,7 +30,9 @@ func TestOwnAddress(t *testing.T) {
 		_, _ = w.Write([]byte(loopbackSite))
 	}))
 	defer api.Close()
-	source := func(token domain.Secret) edge.Source { return edge.NewHTTPSource([]string{api.URL}, token, api.Client()) }
+	source := func(token domain.Secret) edge.Source {
+		return edge.NewHTTPSource([]string{api.URL}, token, api.Client())
+	}
 	cfg := config.Config{EdgeDir: t.TempDir()}
 	got, err := ownAddress(t.Context(), cfg, source("good"), slog.New(slog.DiscardHandler))
 	if got != "127.0.0.1" || err != nil || asked != 1 {
