@@ -39,8 +39,13 @@ func TestAwaitReleasedFreesTheAddress(t *testing.T) {
 	released := step(t, w.set.Records.Release, domain.ReleaseInput{OperationInput: in})
 	w.serve()
 	step(t, w.set.Network.AwaitReleased, domain.RevisionInput{OperationInput: in, SiteID: w.site.ID, Revision: released.Revision})
-	if next := w.container(w.request("web01", nil)); next.Address != first || next.Name != "web01" {
-		t.Errorf("the next container got %s as %s, want the name and address that were given back", next.Address, next.Name)
+	held, err := w.store.Reservations(t.Context(), w.site.ID)
+	w.must(err)
+	if len(held) != 0 {
+		t.Errorf("still held is %+v, want name and address %s given back", held, first)
+	}
+	if next := w.container(w.request("web01", nil)); next.Name != "web01" {
+		t.Errorf("the next container is called %s", next.Name)
 	}
 }
 

@@ -67,7 +67,21 @@ func (o *Observer) Look(ctx context.Context, clusterID string) error {
 			return err
 		}
 	}
+	if err := o.Store.ObserveVMIDs(ctx, cluster.ID, vmids(resources)); err != nil {
+		return err
+	}
 	return o.power(ctx, pve, cluster, resources)
+}
+
+// vmids returns what guests of any kind have: containers and virtual machines share the numbers.
+func vmids(resources []proxmox.Resource) []int {
+	var seen []int
+	for _, r := range resources {
+		if r.Type == "lxc" || r.Type == "qemu" {
+			seen = append(seen, r.VMID)
+		}
+	}
+	return seen
 }
 
 // survey asks for state and resources; the observation says what an error means.

@@ -29,7 +29,7 @@ func (r *Records) candidates(ctx context.Context, c domain.Container, exclude []
 		return nil, err
 	}
 	slices.SortFunc(nodes, func(a, b domain.Node) int { return strings.Compare(a.Name, b.Name) }) // so that reasons read the same each time
-	withImage, err := r.nodesWithImage(ctx, c)
+	withImage, err := r.Store.NodesWithImage(ctx, c.SiteID, c.Spec.Image)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (r *Records) candidates(ctx context.Context, c domain.Container, exclude []
 		}
 		if open == "" {
 			var cand candidate
-			if cand, open = suits(n, held, c.Spec, withImage[n.ID]); open == "" {
+			if cand, open = suits(n, held, c.Spec, slices.Contains(withImage, n.ID)); open == "" {
 				fit = append(fit, cand)
 				continue
 			}
@@ -132,19 +132,4 @@ func share(part, whole int64) float64 {
 		return 0
 	}
 	return float64(part) / float64(whole)
-}
-
-// nodesWithImage returns the nodes on which a container was made from the same image.
-func (r *Records) nodesWithImage(ctx context.Context, c domain.Container) (map[string]bool, error) {
-	others, _, err := r.Store.Containers(ctx, store.ContainerFilter{SiteID: c.SiteID}, store.Page{Limit: store.MaxLimit})
-	if err != nil {
-		return nil, err
-	}
-	has := map[string]bool{}
-	for _, o := range others {
-		if o.Spec.Image == c.Spec.Image && o.Digest != "" && o.Placement.NodeID != "" {
-			has[o.Placement.NodeID] = true
-		}
-	}
-	return has, nil
 }

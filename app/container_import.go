@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"berth/domain"
@@ -110,20 +109,16 @@ func (s *Containers) guest(ctx context.Context, on domain.Node, vmid int) (Remot
 	if err != nil {
 		return RemoteGuest{}, err
 	}
-	guests, err := s.Proxmox.Guests(ctx, home, on.Name)
-	if err != nil {
-		return RemoteGuest{}, err
-	}
-	at := slices.IndexFunc(guests, func(g RemoteGuest) bool { return g.VMID == vmid })
-	if at < 0 {
+	found, err := s.Proxmox.Guest(ctx, home, on.Name, vmid)
+	if domain.Is(err, domain.NotFound) {
 		var f fields
 		f.fail("vmid", "must be that of a CT on node %s", on.Name)
 		return RemoteGuest{}, f.err("the import")
 	}
-	if guests[at].Managed {
+	if err == nil && found.Managed {
 		return RemoteGuest{}, domain.Errorf(domain.Conflict, "CT %d is Berth's already", vmid)
 	}
-	return guests[at], nil
+	return found, err
 }
 
 func (s *Containers) takeOver(

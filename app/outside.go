@@ -18,6 +18,9 @@ type Proxmox interface {
 	// a create or destroy, wherever it is now. It is empty when nothing is, also when the VMID is somebody else's. node is where
 	// it was last, empty when that is not known any more.
 	Leftover(ctx context.Context, c domain.Cluster, node string, vmid int, containerID string) (words string, err error)
+	// Guest returns one container of a node as its own configuration has it, NotFound when the node has none. The listing of the
+	// cluster lags behind by seconds, and names a container that was just made not at all.
+	Guest(ctx context.Context, c domain.Cluster, node string, vmid int) (RemoteGuest, error)
 	// Name returns the name of the Proxmox cluster, empty for a single node, and the version of Proxmox VE.
 	Name(ctx context.Context, c domain.Cluster) (clusterName string, version string, err error)
 }

@@ -321,6 +321,15 @@ func (p *pve) Leftover(context.Context, domain.Cluster, string, int, string) (st
 	return p.leftover, p.silent
 }
 
+func (p *pve) Guest(_ context.Context, _ domain.Cluster, node string, vmid int) (app.RemoteGuest, error) {
+	for _, g := range p.guests {
+		if g.Node == node && g.VMID == vmid {
+			return g, nil
+		}
+	}
+	return app.RemoteGuest{}, domain.Errorf(domain.NotFound, "no CT %d on node %s", vmid, node)
+}
+
 func (p *pve) Name(context.Context, domain.Cluster) (string, string, error) {
 	return p.name, "9.2.4", nil
 }

@@ -40,8 +40,7 @@ func TestList(t *testing.T) {
 	is, base := compare(t, func(t *testing.T, binary string) measured { return reads(t, binary, n) })
 	table := report.Table{
 		Name: "3-reads", Title: "Reads over HTTP with 10,000 containers",
-		Note: fmt.Sprintf("%d requests of each kind, one after the other; pages of 100; SQLite, all containers in one site. Filtered, "+
-			"SQLite walks the site in the order of the page and leaves out what does not match: that dominates.", n),
+		Note: fmt.Sprintf("%d requests of each kind, one after the other; pages of 100; SQLite, all containers in one site.", n),
 	}
 	for _, name := range []string{rowFirst, rowPages, rowFilter, rowByID, rowByName} {
 		table.Rows = append(table.Rows, quantiles(name, is, base, 0.99, 0, 30))

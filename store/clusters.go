@@ -182,6 +182,9 @@ func (s *Store) DeleteCluster(ctx context.Context, id string) error {
 		if err := tx.fault(tx.q(ctx).Where("cluster_id = ?", id).Delete(&placementRow{}).Error, "delete placements"); err != nil {
 			return err
 		}
+		if err := tx.forgetVMIDs(ctx, id); err != nil {
+			return err
+		}
 		tx.changed(domain.TopicCluster, id)
 		return remove[clusterRow](ctx, tx, id, "cluster "+row.Name)
 	})

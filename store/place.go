@@ -12,7 +12,7 @@ type PlaceRequest struct {
 	Candidates []string                // nodes by ID, the best first
 	Reasons    map[string]string       // why each of them, for people
 	Limits     map[string]domain.Usage // what all placements on a node may take together, this one included; 0 = no limit
-	AvoidVMIDs []int                   // known to be taken on the cluster by guests that Berth does not know
+	AvoidVMIDs []int                   // found to be taken on the cluster, beyond what the observer saw
 }
 
 // Place reserves the first candidate that is there, takes containers and has room, with the lowest free VMID of its cluster's
@@ -123,13 +123,16 @@ func (s *Store) fits(ctx context.Context, nodeID string, r PlaceRequest) (bool, 
 }
 
 func (s *Store) lowestVMID(ctx context.Context, cluster clusterRow, avoid []int) (int, error) {
-	var used []int
-	err := s.q(ctx).Model(&placementRow{}).Where("cluster_id = ?", cluster.ID).Pluck("vmid", &used).Error
+	used, err := s.placedVMIDs(ctx, cluster.ID)
 	if err != nil {
-		return 0, s.fault(err, "list VMIDs")
+		return 0, err
 	}
-	taken := make(map[int]bool, len(used)+len(avoid))
-	for _, list := range [][]int{used, avoid} {
+	foreign, err := s.foreignVMIDs(ctx, cluster.ID)
+	if err != nil {
+		return 0, err
+	}
+	taken := make(map[int]bool, len(used)+len(foreign)+len(avoid))
+	for _, list := range [][]int{used, foreign, avoid} {
 		for _, vmid := range list {
 			taken[vmid] = true
 		}

@@ -100,6 +100,15 @@ func (s *Store) Reserved(ctx context.Context, nodeID string) (domain.Usage, erro
 	return u, s.fault(err, "sum placements")
 }
 
+// NodesWithImage returns the IDs of the nodes of a site on which a container was made from an image, given by its reference.
+func (s *Store) NodesWithImage(ctx context.Context, siteID, image string) (nodes []string, err error) {
+	err = s.q(ctx).Model(&placementRow{}).Distinct("placements.node_id").
+		Joins("JOIN containers c ON c.id = placements.container_id").
+		Where("placements.state = ? AND c.site_id = ? AND c.image = ? AND c.digest <> ''", Held, siteID, image).
+		Pluck("placements.node_id", &nodes).Error
+	return nodes, s.fault(err, "list nodes with image")
+}
+
 // resizePlacement makes the room that a container takes follow its specification.
 func (s *Store) resizePlacement(ctx context.Context, c containerRow) error {
 	done := s.q(ctx).Model(&placementRow{}).Where("container_id = ? AND state = ?", c.ID, Held).

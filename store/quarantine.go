@@ -159,10 +159,12 @@ func (s *Store) FreeQuarantine(ctx context.Context, id string) error {
 				return err
 			}
 		}
-		for _, row := range []any{&placementRow{}, &reservationRow{}} {
-			if err := tx.q(ctx).Where("quarantine_id = ? AND state = ?", id, Quarantined).Delete(row).Error; err != nil {
-				return tx.fault(err, "free quarantine")
-			}
+		const held = "quarantine_id = ? AND state = ?"
+		if err := tx.q(ctx).Where(held, id, Quarantined).Delete(&placementRow{}).Error; err != nil {
+			return tx.fault(err, "free quarantine")
+		}
+		if _, err := tx.drop(ctx, held, id, Quarantined); err != nil {
+			return err
 		}
 		if q.ClusterID != "" {
 			tx.changed(domain.TopicCluster, q.ClusterID)

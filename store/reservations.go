@@ -111,11 +111,11 @@ func (s *Store) Release(ctx context.Context, containerID string) (revision int64
 // lease is released.
 func (s *Store) DropReleased(ctx context.Context, containerID string) error {
 	return s.Transact(ctx, func(tx *Store) error {
-		done := tx.q(ctx).Where("container_id = ? AND state = ?", containerID, Releasing).Delete(&reservationRow{})
-		if done.RowsAffected > 0 {
+		dropped, err := tx.drop(ctx, "container_id = ? AND state = ?", containerID, Releasing)
+		if dropped > 0 {
 			tx.changed(domain.TopicContainer, containerID)
 		}
-		return tx.fault(done.Error, "free address")
+		return err
 	})
 }
 

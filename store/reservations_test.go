@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"berth/domain"
 	"berth/store"
@@ -160,7 +161,9 @@ func testRelease(t *testing.T, e *env) {
 	must(t, err)
 	must(t, e.DropReleased(e.ctx, a.ID))
 	must(t, e.Reserve(e.ctx, s, &c))
-	same(t, "address after it was dropped", c.Address, a.Address)
+	if c.Address == a.Address {
+		t.Fatal("an address was given away again while others were never used")
+	}
 	revision, held, err = e.Release(e.ctx, a.ID)
 	must(t, err)
 	same(t, "held after it was dropped", held, false)
@@ -211,5 +214,43 @@ func testQuarantine(t *testing.T, e *env) {
 	same(t, "placements after the quarantine", len(left), 0)
 	c := e.container(t, s, "c")
 	must(t, e.Reserve(e.ctx, s, &c))
-	same(t, "address after the quarantine", c.Address, a.Address)
+	same(t, "address after the quarantine, while others were never used", c.Address, "198.18.0.4")
+}
+
+// testReuse empties a small range: addresses that nobody had come first, then those that are free for the longest time.
+func testReuse(t *testing.T, e *env) {
+	s := domain.Site{
+		Name: "tiny", Domain: "tiny.internal", CIDR: "198.18.9.0/28", Gateway: "198.18.9.1", RangeFirst: "198.18.9.2", RangeLast: "198.18.9.4",
+	}
+	must(t, e.CreateSite(e.ctx, &s))
+	made := 0
+	reserve := func(want string) domain.Container {
+		t.Helper()
+		made++
+		c := e.container(t, s, fmt.Sprintf("c%d", made))
+		must(t, e.Reserve(e.ctx, s, &c))
+		same(t, "address of "+c.Name, c.Address, want)
+		return c
+	}
+	free := func(c domain.Container) {
+		t.Helper()
+		_, _, err := e.Release(e.ctx, c.ID)
+		must(t, err)
+		must(t, e.DropReleased(e.ctx, c.ID))
+		e.clock.advance(time.Second)
+	}
+	two, three := reserve("198.18.9.2"), reserve("198.18.9.3")
+	free(three)
+	four := reserve("198.18.9.4") // never used
+	free(two)
+	free(four)
+	again := reserve("198.18.9.3") // freed first
+	free(again)
+	reserve("198.18.9.2")
+	last := reserve("198.18.9.4")
+	must(t, e.QuarantineAddress(e.ctx, last.ID, "operation", "the node is gone"))
+	must(t, e.FreeQuarantine(e.ctx, "operation"))
+	e.clock.advance(time.Second)
+	reserve("198.18.9.3")
+	reserve("198.18.9.4")
 }

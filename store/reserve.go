@@ -4,13 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"net/netip"
 
 	"berth/domain"
 )
 
-// Reserve gives a container the lowest free address of its site, a fresh MAC and its host name, sets c.Address and c.MAC, and
-// raises the site's revision. It waits for the site's lock, so no two requests see the same address free; the unique constraints
+// Reserve gives a container the address of its site that is free for the longest time, a fresh MAC and its host name, sets
+// c.Address and c.MAC, and raises the site's revision. It waits for the site's lock, so no two requests see the same address free; the unique constraints
 // stand behind it. A site without free address is Limited, a taken name a Conflict. A container that holds an address already,
 // or is still releasing one under the same name, gets that one.
 func (s *Store) Reserve(ctx context.Context, site domain.Site, c *domain.Container) error {
@@ -28,7 +27,7 @@ func (s *Store) Reserve(ctx context.Context, site domain.Site, c *domain.Contain
 		if err := tx.freeHostname(ctx, fresh.ID, c.ID, c.Name); err != nil {
 			return err
 		}
-		address, err := tx.lowestFree(ctx, fresh)
+		address, err := tx.longestFree(ctx, fresh)
 		if err != nil {
 			return err
 		}
@@ -131,27 +130,6 @@ func (s *Store) freeHostname(ctx context.Context, siteID, containerID, name stri
 		return refuse("name", "the name "+name+" belongs to a node or an edge of this site")
 	}
 	return nil
-}
-
-// lowestFree returns the lowest address of the site's range that nobody has.
-func (s *Store) lowestFree(ctx context.Context, site domain.Site) (string, error) {
-	taken, err := s.takenAddresses(ctx, site.ID)
-	if err != nil {
-		return "", err
-	}
-	free := ""
-	site.Allocatable(func(a netip.Addr) bool {
-		if _, ok := taken[a.String()]; ok {
-			return true
-		}
-		free = a.String()
-		return false
-	})
-	if free == "" {
-		return "", domain.Errorf(domain.Limited, "site %s has no free address left between %s and %s: delete a container or widen the range",
-			site.Name, site.RangeFirst, site.RangeLast)
-	}
-	return free, nil
 }
 
 // holder is who has an address.

@@ -152,6 +152,10 @@ func (s *Store) DeleteSite(ctx context.Context, id string) error {
 		if err := tx.siteUnused(ctx, row); err != nil {
 			return err
 		}
+		err = tx.q(ctx).Where("site_id = ?", id).Delete(&freedAddressRow{}).Error
+		if err != nil {
+			return tx.fault(err, "forget freed addresses")
+		}
 		tx.changed(domain.TopicSite, id)
 		return remove[siteRow](ctx, tx, id, "site "+row.Name)
 	})

@@ -88,6 +88,21 @@ func (i *inspector) Leftover(ctx context.Context, c domain.Cluster, node string,
 	return pve.Leftover(ctx, node, vmid, containerID)
 }
 
+// Guest implements app.Proxmox.
+func (i *inspector) Guest(ctx context.Context, c domain.Cluster, node string, vmid int) (app.RemoteGuest, error) {
+	pve, err := proxmoxClient(c, i.logger, i.called)
+	if err != nil {
+		return app.RemoteGuest{}, err
+	}
+	now, err := pve.Config(ctx, node, vmid)
+	if err != nil {
+		return app.RemoteGuest{}, err
+	}
+	status, err := pve.Status(ctx, node, vmid)
+	_, ours := proxmox.MarkerOf(now)
+	return app.RemoteGuest{VMID: vmid, Name: now.Hostname, Node: node, Running: status.Running, Managed: ours}, err
+}
+
 // Name implements app.Proxmox.
 func (i *inspector) Name(ctx context.Context, c domain.Cluster) (name, version string, err error) {
 	pve, err := proxmoxClient(c, i.logger, i.called)
