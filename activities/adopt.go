@@ -2,7 +2,9 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"berth/domain"
 	"berth/proxmox"
@@ -28,11 +30,11 @@ func (p *Proxmox) Adopt(ctx context.Context, in domain.OperationInput) (domain.R
 		return domain.Released{}, domain.Errorf(domain.Permanent, "CT %d has no network interface net0", t.Placement.VMID)
 	}
 	t.MAC = nic.MAC
-	address, err := t.address(ctx)
+	status, err := t.pve.Status(ctx, t.node.Name, t.Placement.VMID)
 	if err != nil {
 		return domain.Released{}, err
 	}
-	status, err := t.pve.Status(ctx, t.node.Name, t.Placement.VMID)
+	address, err := p.addressFound(ctx, t, status.Running)
 	if err != nil {
 		return domain.Released{}, err
 	}
@@ -42,6 +44,26 @@ func (p *Proxmox) Adopt(ctx context.Context, in domain.OperationInput) (domain.R
 	}
 	p.journal().add(ctx, in, "adopt", info, "Reserved as found: "+t.MAC+" "+address+".")
 	return domain.Released{Revision: revision}, p.mark(ctx, t, now, proxmox.Tags(t.ID, now.Tags...), proxmox.Described(t.ID, now.Description))
+}
+
+// bootTime is how long a guest that runs may take to show its address; one that has none is adopted without.
+const bootTime = 15 * time.Second
+
+// addressFound returns the address that a guest holds, "" for none. One that was just started has it after a moment.
+func (p *Proxmox) addressFound(ctx context.Context, t target, running bool) (address string, err error) {
+	if !running {
+		return t.address(ctx)
+	}
+	patient, cancel := context.WithTimeout(ctx, bootTime)
+	defer cancel()
+	err = p.until(patient, "waits for the guest's address", func() (bool, error) {
+		address, err = t.address(ctx)
+		return address != "", err
+	})
+	if errors.Is(patient.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
+		return "", nil
+	}
+	return address, err
 }
 
 // keep writes what was found of a CT into SQL.
