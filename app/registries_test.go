@@ -63,19 +63,3 @@ func TestRegistryRules(t *testing.T) {
 		}
 	}
 }
-
-func TestRegistriesAreForAdministrators(t *testing.T) {
-	w := newWorld(t)
-	ctx := t.Context()
-	for _, actor := range []domain.Actor{anna, rootRead, demoted} {
-		_, err := w.Registries.Create(ctx, actor, app.RegistryInput{Host: "ghcr.io", Username: "x", Password: "x"})
-		wantKind(t, err, domain.Forbidden)
-		_, err = w.Registries.List(ctx, actor, app.Page{})
-		wantKind(t, err, domain.Forbidden)
-		_, err = w.Registries.Get(ctx, actor, "ghcr.io")
-		wantKind(t, err, domain.Forbidden)
-		_, err = w.Registries.Update(ctx, actor, "ghcr.io", app.RegistryPatch{}, 0)
-		wantKind(t, err, domain.Forbidden)
-		wantKind(t, w.Registries.Delete(ctx, actor, "ghcr.io", 0), domain.Forbidden)
-	}
-}
