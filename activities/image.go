@@ -17,6 +17,8 @@ import (
 type Images interface {
 	// Inspect tells the digest and configuration of an image.
 	Inspect(ctx context.Context, image domain.Image) (domain.ImageInfo, error)
+	// Private reports whether Berth has a login for the image's registry, which the nodes do not have.
+	Private(ctx context.Context, image domain.Image) (bool, error)
 	// Archive writes an image to a file as the OCI archive that Proxmox VE takes by upload.
 	Archive(ctx context.Context, image domain.Image, path string) error
 }
@@ -57,11 +59,31 @@ func (p *Proxmox) PullImage(ctx context.Context, in domain.OperationInput) (doma
 		}
 		return out, err
 	}
-	p.journal().enter(ctx, in, "image", fmt.Sprintf("The node pulls %s: %d blobs, %d MiB.", image, looked.Layers+1, looked.Size/mib+1))
-	return out, p.bring(ctx, in, t, image, name, out.Volume)
+	source, who, err := p.source(ctx, image, looked.Digest)
+	if err != nil {
+		return out, err
+	}
+	p.journal().enter(ctx, in, "image", fmt.Sprintf("%s %s: %d blobs, %d MiB.", who, image, looked.Layers+1, looked.Size/mib+1))
+	return out, p.bring(ctx, in, t, source, name, out.Volume)
 }
 
-// bring gets an image onto the node: the node pulls it by tag; what it cannot pull, a digest, is uploaded.
+// source decides who brings an image, and by what reference: the node pulls what has a tag. What it cannot pull goes by
+// digest, which Berth uploads: a digest itself, and what only Berth has a login for.
+func (p *Proxmox) source(ctx context.Context, image domain.Image, digest string) (source domain.Image, who string, err error) {
+	private, err := p.Images.Private(ctx, image)
+	if err != nil {
+		return image, "", err
+	}
+	if private {
+		image.Tag, image.Digest = "", digest
+	}
+	if image.Digest != "" {
+		return image, "Berth uploads", nil
+	}
+	return image, "The node pulls", nil
+}
+
+// bring gets an image onto the node, by pull when it has a tag, else by upload.
 func (p *Proxmox) bring(ctx context.Context, in domain.OperationInput, t target, image domain.Image, name, volume string) error {
 	err := p.pull(ctx, in, t, image, name)
 	if proxmox.Classify(err).Reaction == proxmox.AlreadyDone {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -24,25 +25,33 @@ import (
 // serveImages starts a registry that holds one image.
 func (w *world) serveImages() {
 	w.t.Helper()
-	served, err := registry.Start(registry.Config{Dir: w.t.TempDir()})
-	w.must(err)
 	shared, ok := remote.DefaultTransport.(*http.Transport)
 	if !ok {
 		w.t.Fatal("the registry client's transport is not that of net/http")
 	}
 	w.transport = shared.Clone()
+	w.image = w.startRegistry(registry.Config{}) + "/app:1"
+}
+
+// startRegistry starts a registry that holds app:1, and returns its address.
+func (w *world) startRegistry(c registry.Config) string {
+	w.t.Helper()
+	c.Dir = w.t.TempDir()
+	served, err := registry.Start(c)
+	w.must(err)
 	w.t.Cleanup(func() {
 		w.transport.CloseIdleConnections() // the registry waits for connections that were opened and never used
 		if err := served.Close(context.Background()); err != nil {
 			w.t.Errorf("close the registry: %v", err)
 		}
 	})
-	w.image = served.Address() + "/app:1"
-	ref, err := name.ParseReference(w.image)
+	ref, err := name.ParseReference(served.Address() + "/app:1")
 	w.must(err)
 	img, err := smallImage()
 	w.must(err)
-	w.must(remote.Write(ref, img, remote.WithTransport(w.transport)))
+	login := authn.FromConfig(authn.AuthConfig{Username: c.Username, Password: c.Password})
+	w.must(remote.Write(ref, img, remote.WithTransport(w.transport), remote.WithAuth(login)))
+	return served.Address()
 }
 
 // smallImage makes an OCI image of one file.

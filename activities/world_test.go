@@ -62,7 +62,7 @@ func newWorld(t *testing.T) *world {
 		Records: &activities.Records{Store: w.store, Deadlines: domain.DefaultDeadlines(), Now: time.Now, Logger: logger},
 		Network: &activities.Network{Store: w.store, Changed: w.starter.NetworkChanged, Poll: poll, Logger: logger},
 		Proxmox: &activities.Proxmox{
-			Store: w.store, Clients: clients, Images: oci.Registry{Transport: w.transport}, Poll: poll, Now: time.Now, Logger: logger,
+			Store: w.store, Clients: clients, Images: oci.Registry{Transport: w.transport, Logins: w.store}, Poll: poll, Now: time.Now, Logger: logger,
 		},
 		Observer: &activities.Observer{Store: w.store, Clients: clients, Interval: poll, Logger: logger},
 		Reconciler: &activities.Reconciler{

@@ -31,6 +31,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"a stranger lists containers", func() error { _, err := stranger.ListContainersWithResponse(ctx, nil); return err }, 401},
 		{"a reader lists containers", func() error { _, err := reader.ListContainersWithResponse(ctx, nil); return err }, 0},
 		{"a reader reads the audit trail", func() error { _, err := reader.ListAuditWithResponse(ctx, nil); return err }, 403},
+		{"a reader lists registries", func() error { _, err := reader.ListRegistriesWithResponse(ctx, nil); return err }, 403},
 		{"a reader creates a container", func() error {
 			_, err := reader.CreateContainerWithResponse(ctx, nil, client.ContainerCreate{Name: "web01", Image: "nginx"})
 			return err

@@ -1253,6 +1253,42 @@ type Ref struct {
 	Name string `json:"name"`
 }
 
+// Registry An image registry that Berth has a login for. The password is in no answer.
+type Registry struct {
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Host Host, or host and port, as image references name it
+	//
+	// Example: registry.example.net:5000
+	Host     string `json:"host"`
+	ID       string `json:"id"`
+	Username string `json:"username"`
+	Version  int64  `json:"version"`
+}
+
+// RegistryCreate defines model for RegistryCreate.
+type RegistryCreate struct {
+	// Host Host, or host and port, as image references name it
+	Host string `json:"host"`
+
+	// Password Password or access token
+	Password *string `json:"password,omitempty"`
+	Username string  `json:"username"`
+}
+
+// RegistryList defines model for RegistryList.
+type RegistryList struct {
+	Items []Registry `json:"items"`
+	Next  *string    `json:"next,omitempty"`
+}
+
+// RegistryUpdate defines model for RegistryUpdate.
+type RegistryUpdate struct {
+	// Password Password or access token
+	Password *string `json:"password,omitempty"`
+	Username *string `json:"username,omitempty"`
+}
+
 // Reservation An address that is held.
 type Reservation struct {
 	Address string `json:"address"`
@@ -1534,6 +1570,9 @@ type NodeRef = string
 // OperationRef defines model for OperationRef.
 type OperationRef = string
 
+// RegistryRef defines model for RegistryRef.
+type RegistryRef = string
+
 // SiteRef defines model for SiteRef.
 type SiteRef = string
 
@@ -1762,6 +1801,27 @@ type ListOperationEventsParams struct {
 	LastEventID *int64 `json:"Last-Event-ID,omitempty"`
 }
 
+// ListRegistriesParams defines parameters for ListRegistries.
+type ListRegistriesParams struct {
+	// Limit Most items to answer
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// DeleteRegistryParams defines parameters for DeleteRegistry.
+type DeleteRegistryParams struct {
+	// IfMatch The ETag that the object must still have; refused with 412 when it has another
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateRegistryParams defines parameters for UpdateRegistry.
+type UpdateRegistryParams struct {
+	// IfMatch The ETag that the object must still have; refused with 412 when it has another
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListSitesParams defines parameters for ListSites.
 type ListSitesParams struct {
 	// Limit Most items to answer
@@ -1845,6 +1905,12 @@ type SetQuotaJSONRequestBody = QuotaSet
 
 // ReconcileJSONRequestBody defines body for Reconcile for application/json ContentType.
 type ReconcileJSONRequestBody = ReconcileRequest
+
+// CreateRegistryJSONRequestBody defines body for CreateRegistry for application/json ContentType.
+type CreateRegistryJSONRequestBody = RegistryCreate
+
+// UpdateRegistryJSONRequestBody defines body for UpdateRegistry for application/json ContentType.
+type UpdateRegistryJSONRequestBody = RegistryUpdate
 
 // CreateSiteJSONRequestBody defines body for CreateSite for application/json ContentType.
 type CreateSiteJSONRequestBody = SiteCreate
@@ -1998,6 +2064,21 @@ type ServerInterface interface {
 	// Reconcile Compare what should be with what is, and repair it
 	// (POST /api/v1/reconcile)
 	Reconcile(c *gin.Context)
+	// ListRegistries List the registries that Berth has a login for
+	// (GET /api/v1/registries)
+	ListRegistries(c *gin.Context, params ListRegistriesParams)
+	// CreateRegistry Give Berth a login for a registry
+	// (POST /api/v1/registries)
+	CreateRegistry(c *gin.Context)
+	// DeleteRegistry Forget the login for a registry
+	// (DELETE /api/v1/registries/{registry})
+	DeleteRegistry(c *gin.Context, registry RegistryRef, params DeleteRegistryParams)
+	// GetRegistry Get a registry
+	// (GET /api/v1/registries/{registry})
+	GetRegistry(c *gin.Context, registry RegistryRef)
+	// UpdateRegistry Change the login for a registry
+	// (PATCH /api/v1/registries/{registry})
+	UpdateRegistry(c *gin.Context, registry RegistryRef, params UpdateRegistryParams)
 	// ListSites List sites
 	// (GET /api/v1/sites)
 	ListSites(c *gin.Context, params ListSitesParams)
@@ -3645,6 +3726,177 @@ func (siw *ServerInterfaceWrapper) Reconcile(c *gin.Context) {
 	siw.Handler.Reconcile(c)
 }
 
+// ListRegistries operation middleware
+func (siw *ServerInterfaceWrapper) ListRegistries(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRegistriesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListRegistries(c, params)
+}
+
+// CreateRegistry operation middleware
+func (siw *ServerInterfaceWrapper) CreateRegistry(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateRegistry(c)
+}
+
+// DeleteRegistry operation middleware
+func (siw *ServerInterfaceWrapper) DeleteRegistry(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "registry" -------------
+	var registry RegistryRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registry", c.Param("registry"), &registry, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter registry: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteRegistryParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteRegistry(c, registry, params)
+}
+
+// GetRegistry operation middleware
+func (siw *ServerInterfaceWrapper) GetRegistry(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "registry" -------------
+	var registry RegistryRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registry", c.Param("registry"), &registry, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter registry: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetRegistry(c, registry)
+}
+
+// UpdateRegistry operation middleware
+func (siw *ServerInterfaceWrapper) UpdateRegistry(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "registry" -------------
+	var registry RegistryRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "registry", c.Param("registry"), &registry, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter registry: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateRegistryParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UpdateRegistry(c, registry, params)
+}
+
 // ListSites operation middleware
 func (siw *ServerInterfaceWrapper) ListSites(c *gin.Context) {
 
@@ -4111,6 +4363,11 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/images/inspect", wrapper.InspectImage)
 	router.GET(options.BaseURL+"/api/v1/quarantines", wrapper.ListQuarantines)
 	router.POST(options.BaseURL+"/api/v1/quarantines/:quarantine/release", wrapper.ReleaseQuarantine)
+	router.GET(options.BaseURL+"/api/v1/registries", wrapper.ListRegistries)
+	router.POST(options.BaseURL+"/api/v1/registries", wrapper.CreateRegistry)
+	router.DELETE(options.BaseURL+"/api/v1/registries/:registry", wrapper.DeleteRegistry)
+	router.GET(options.BaseURL+"/api/v1/registries/:registry", wrapper.GetRegistry)
+	router.PATCH(options.BaseURL+"/api/v1/registries/:registry", wrapper.UpdateRegistry)
 	router.GET(options.BaseURL+"/api/v1/quotas", wrapper.ListQuotas)
 	router.DELETE(options.BaseURL+"/api/v1/quotas/:user", wrapper.DeleteQuota)
 	router.GET(options.BaseURL+"/api/v1/quotas/:user", wrapper.GetQuota)
@@ -6094,6 +6351,228 @@ func (response ReconciledefaultApplicationProblemPlusJSONResponse) VisitReconcil
 	return err
 }
 
+type ListRegistriesRequestObject struct {
+	Params ListRegistriesParams
+}
+
+type ListRegistriesResponseObject interface {
+	VisitListRegistriesResponse(w http.ResponseWriter) error
+}
+
+type ListRegistries200JSONResponse RegistryList
+
+func (response ListRegistries200JSONResponse) VisitListRegistriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRegistriesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListRegistriesdefaultApplicationProblemPlusJSONResponse) VisitListRegistriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRegistryRequestObject struct {
+	Body *CreateRegistryJSONRequestBody
+}
+
+type CreateRegistryResponseObject interface {
+	VisitCreateRegistryResponse(w http.ResponseWriter) error
+}
+
+type CreateRegistry201ResponseHeaders struct {
+	ETag *string
+}
+
+type CreateRegistry201JSONResponse struct {
+	Body    Registry
+	Headers CreateRegistry201ResponseHeaders
+}
+
+func (response CreateRegistry201JSONResponse) VisitCreateRegistryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRegistrydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateRegistrydefaultApplicationProblemPlusJSONResponse) VisitCreateRegistryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRegistryRequestObject struct {
+	Registry RegistryRef `json:"registry"`
+	Params   DeleteRegistryParams
+}
+
+type DeleteRegistryResponseObject interface {
+	VisitDeleteRegistryResponse(w http.ResponseWriter) error
+}
+
+type DeleteRegistry204Response struct {
+}
+
+func (response DeleteRegistry204Response) VisitDeleteRegistryResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteRegistrydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteRegistrydefaultApplicationProblemPlusJSONResponse) VisitDeleteRegistryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRegistryRequestObject struct {
+	Registry RegistryRef `json:"registry"`
+}
+
+type GetRegistryResponseObject interface {
+	VisitGetRegistryResponse(w http.ResponseWriter) error
+}
+
+type GetRegistry200ResponseHeaders struct {
+	ETag *string
+}
+
+type GetRegistry200JSONResponse struct {
+	Body    Registry
+	Headers GetRegistry200ResponseHeaders
+}
+
+func (response GetRegistry200JSONResponse) VisitGetRegistryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRegistrydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetRegistrydefaultApplicationProblemPlusJSONResponse) VisitGetRegistryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRegistryRequestObject struct {
+	Registry RegistryRef `json:"registry"`
+	Params   UpdateRegistryParams
+	Body     *UpdateRegistryJSONRequestBody
+}
+
+type UpdateRegistryResponseObject interface {
+	VisitUpdateRegistryResponse(w http.ResponseWriter) error
+}
+
+type UpdateRegistry200ResponseHeaders struct {
+	ETag *string
+}
+
+type UpdateRegistry200JSONResponse struct {
+	Body    Registry
+	Headers UpdateRegistry200ResponseHeaders
+}
+
+func (response UpdateRegistry200JSONResponse) VisitUpdateRegistryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRegistrydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateRegistrydefaultApplicationProblemPlusJSONResponse) VisitUpdateRegistryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListSitesRequestObject struct {
 	Params ListSitesParams
 }
@@ -6800,6 +7279,21 @@ type StrictServerInterface interface {
 	// Reconcile Compare what should be with what is, and repair it
 	// (POST /api/v1/reconcile)
 	Reconcile(ctx context.Context, request ReconcileRequestObject) (ReconcileResponseObject, error)
+	// ListRegistries List the registries that Berth has a login for
+	// (GET /api/v1/registries)
+	ListRegistries(ctx context.Context, request ListRegistriesRequestObject) (ListRegistriesResponseObject, error)
+	// CreateRegistry Give Berth a login for a registry
+	// (POST /api/v1/registries)
+	CreateRegistry(ctx context.Context, request CreateRegistryRequestObject) (CreateRegistryResponseObject, error)
+	// DeleteRegistry Forget the login for a registry
+	// (DELETE /api/v1/registries/{registry})
+	DeleteRegistry(ctx context.Context, request DeleteRegistryRequestObject) (DeleteRegistryResponseObject, error)
+	// GetRegistry Get a registry
+	// (GET /api/v1/registries/{registry})
+	GetRegistry(ctx context.Context, request GetRegistryRequestObject) (GetRegistryResponseObject, error)
+	// UpdateRegistry Change the login for a registry
+	// (PATCH /api/v1/registries/{registry})
+	UpdateRegistry(ctx context.Context, request UpdateRegistryRequestObject) (UpdateRegistryResponseObject, error)
 	// ListSites List sites
 	// (GET /api/v1/sites)
 	ListSites(ctx context.Context, request ListSitesRequestObject) (ListSitesResponseObject, error)
@@ -8341,6 +8835,172 @@ func (sh *strictHandler) Reconcile(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ReconcileResponseObject); ok {
 		if err := validResponse.VisitReconcileResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListRegistries operation middleware
+func (sh *strictHandler) ListRegistries(ctx *gin.Context, params ListRegistriesParams) {
+	var request ListRegistriesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRegistries(ctx, request.(ListRegistriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRegistries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListRegistriesResponseObject); ok {
+		if err := validResponse.VisitListRegistriesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateRegistry operation middleware
+func (sh *strictHandler) CreateRegistry(ctx *gin.Context) {
+	var request CreateRegistryRequestObject
+
+	var body CreateRegistryJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateRegistry(ctx, request.(CreateRegistryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateRegistry")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateRegistryResponseObject); ok {
+		if err := validResponse.VisitCreateRegistryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteRegistry operation middleware
+func (sh *strictHandler) DeleteRegistry(ctx *gin.Context, registry RegistryRef, params DeleteRegistryParams) {
+	var request DeleteRegistryRequestObject
+
+	request.Registry = registry
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteRegistry(ctx, request.(DeleteRegistryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteRegistry")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteRegistryResponseObject); ok {
+		if err := validResponse.VisitDeleteRegistryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetRegistry operation middleware
+func (sh *strictHandler) GetRegistry(ctx *gin.Context, registry RegistryRef) {
+	var request GetRegistryRequestObject
+
+	request.Registry = registry
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRegistry(ctx, request.(GetRegistryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRegistry")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetRegistryResponseObject); ok {
+		if err := validResponse.VisitGetRegistryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateRegistry operation middleware
+func (sh *strictHandler) UpdateRegistry(ctx *gin.Context, registry RegistryRef, params UpdateRegistryParams) {
+	var request UpdateRegistryRequestObject
+
+	request.Registry = registry
+	request.Params = params
+
+	var body UpdateRegistryJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateRegistry(ctx, request.(UpdateRegistryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateRegistry")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UpdateRegistryResponseObject); ok {
+		if err := validResponse.VisitUpdateRegistryResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

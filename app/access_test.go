@@ -30,6 +30,8 @@ func TestAccess(t *testing.T) {
 	op, err := w.Operations.List(t.Context(), anna, app.OperationFilter{Container: web.ID}, app.Page{})
 	must(t, err)
 	opID := op.Items[0].ID
+	_, err = w.Registries.Create(t.Context(), root, app.RegistryInput{Host: "ghcr.io", Username: "robot", Password: "x"})
+	must(t, err)
 	actors := map[string]domain.Actor{
 		"nobody": nobody, "reader": reader, "changer": changer, "anna": anna, "bob": bob, "demoted": demoted, "root": root,
 		"rootRead": rootRead, "edge": w.edgeActor(t, "edge1"),
@@ -215,6 +217,23 @@ func TestAccess(t *testing.T) {
 			}
 			return w.Images.Remove(ctx, a, id)
 		}},
+		"Registries.Create": {admins, func(ctx context.Context, a domain.Actor) error {
+			_, err := w.Registries.Create(ctx, a, app.RegistryInput{Host: "quay.io", Username: "robot", Password: "x"})
+			return err
+		}},
+		"Registries.Get": {admins, func(ctx context.Context, a domain.Actor) error {
+			_, err := w.Registries.Get(ctx, a, "ghcr.io")
+			return err
+		}},
+		"Registries.List": {admins, func(ctx context.Context, a domain.Actor) error {
+			_, err := w.Registries.List(ctx, a, app.Page{})
+			return err
+		}},
+		"Registries.Update": {admins, func(ctx context.Context, a domain.Actor) error {
+			_, err := w.Registries.Update(ctx, a, "ghcr.io", app.RegistryPatch{}, 0)
+			return err
+		}},
+		"Registries.Delete": {admins, func(ctx context.Context, a domain.Actor) error { return w.Registries.Delete(ctx, a, "ghcr.io", 0) }},
 		"Quotas.Get": {ownReaders, func(ctx context.Context, a domain.Actor) error {
 			_, _, err := w.Quotas.Get(ctx, a, "anna")
 			return err
@@ -271,7 +290,7 @@ func TestAccess(t *testing.T) {
 	// What deletes goes last, so that it has something to refuse.
 	order := []string{
 		"Containers.Power", "Operations.Retry", "Containers.Delete", "Nodes.Delete", "Edges.Retire", "Edges.Delete", "Sites.Delete",
-		"Clusters.Delete", "Images.Remove", "Quotas.Delete",
+		"Clusters.Delete", "Images.Remove", "Registries.Delete", "Quotas.Delete",
 	}
 	for _, name := range methods(w.App) {
 		if !slices.Contains(order, name) {

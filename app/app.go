@@ -30,6 +30,7 @@ type App struct {
 	Containers  *Containers
 	Operations  *Operations
 	Images      *Images
+	Registries  *Registries
 	Quarantines *Quarantines
 	Quotas      *Quotas
 	Tokens      *Tokens
@@ -62,6 +63,7 @@ func New(c Config) *App {
 		Containers:  containers,
 		Operations:  &Operations{core: k, containers: containers},
 		Images:      &Images{k},
+		Registries:  &Registries{k},
 		Quarantines: &Quarantines{k},
 		Quotas:      &Quotas{k},
 		Tokens:      &Tokens{k},

@@ -29,6 +29,18 @@ func cluster(ctx context.Context, db *store.Store, ref string) (domain.Cluster, 
 		func(name string) (domain.Cluster, error) { return db.ClusterByName(ctx, name) })
 }
 
+func registry(ctx context.Context, db *store.Store, ref string) (domain.Registry, error) {
+	return lookup(ref,
+		func(id string) (domain.Registry, error) { return db.Registry(ctx, id) },
+		func(name string) (domain.Registry, error) {
+			host, err := domain.RegistryHost(name)
+			if err != nil {
+				return domain.Registry{}, missing("registry", shortened(name))
+			}
+			return db.RegistryByHost(ctx, host)
+		})
+}
+
 func site(ctx context.Context, db *store.Store, ref string) (domain.Site, error) {
 	return lookup(ref,
 		func(id string) (domain.Site, error) { return db.Site(ctx, id) },

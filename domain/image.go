@@ -42,8 +42,8 @@ func ParseImage(s string) (Image, error) {
 	if hasDigest && !sha256Digest.MatchString(digest) {
 		return Image{}, errors.New("must have a digest of the form sha256: and 64 hexadecimal digits")
 	}
-	img := Image{Digest: digest, Registry: "docker.io"}
-	if first, remainder, ok := strings.Cut(rest, "/"); ok && (strings.ContainsAny(first, ".:") || first == "localhost") {
+	img := Image{Digest: digest, Registry: dockerHub}
+	if first, remainder, ok := strings.Cut(rest, "/"); ok && namesRegistry(first) {
 		if !registryName.MatchString(first) {
 			return Image{}, errors.New("must name the registry as host or host:port")
 		}
@@ -58,7 +58,7 @@ func ParseImage(s string) (Image, error) {
 			return Image{}, errors.New("must be an OCI reference such as docker.io/library/debian:12; repository names are lower case")
 		}
 	}
-	if img.Registry == "docker.io" && !strings.Contains(name, "/") {
+	if img.Registry == dockerHub && !strings.Contains(name, "/") {
 		name = "library/" + name
 	}
 	img.Repository, img.Tag = name, tag

@@ -18,7 +18,11 @@ import (
 // Archive writes an image to a file as an OCI archive: a tar whose entries are oci-layout, index.json and blobs/, without
 // a leading "./", which is how Proxmox VE recognises one.
 func (r Registry) Archive(ctx context.Context, i domain.Image, path string) error {
-	img, err := r.Image(ctx, i)
+	from, err := r.from(ctx, i)
+	if err != nil {
+		return err
+	}
+	img, err := from.fetch(ctx)
 	if err != nil {
 		return err
 	}
@@ -29,7 +33,7 @@ func (r Registry) Archive(ctx context.Context, i domain.Image, path string) erro
 		return domain.Errorf(domain.Transient, "image %s cannot be stored: %w", i, err)
 	}
 	if err := written.AppendImage(img); err != nil {
-		return registryError(i, err)
+		return from.failed(err)
 	}
 	if err := pack(dir, path); err != nil {
 		return domain.Errorf(domain.Transient, "image %s cannot be packed: %w", i, err)

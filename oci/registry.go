@@ -12,14 +12,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/name" // the reference implementation of the registry protocol in Go
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"berth/domain"
 )
 
-// Registry reads public images. The zero value dials anything; give it a guarded transport where users name the host.
+// Registry reads images. The zero value dials anything; give it a guarded transport where users name the host.
 type Registry struct {
 	Transport http.RoundTripper
+	Logins    Logins      // nil reads public images alone
 	Platform  v1.Platform // of the nodes; the zero value means linux/amd64
 }
 
@@ -30,43 +30,52 @@ func (r Registry) platform() v1.Platform {
 	return r.Platform
 }
 
-// Image fetches the manifest and configuration of an image for the platform, layers only when they are read.
-func (r Registry) Image(ctx context.Context, i domain.Image) (v1.Image, error) {
-	ref, err := name.ParseReference(i.String())
+// source is an image at its registry.
+type source struct {
+	Registry
+	image domain.Image
+	with  domain.Registry // the login; the zero value when there is none
+}
+
+// from finds out how to read an image.
+func (r Registry) from(ctx context.Context, i domain.Image) (source, error) {
+	login, err := r.login(ctx, i)
+	return source{r, i, login}, err
+}
+
+// fetch gets the manifest and configuration of an image for the platform, layers only when they are read.
+func (s source) fetch(ctx context.Context) (v1.Image, error) {
+	ref, err := name.ParseReference(s.image.String())
 	if err != nil {
-		return nil, domain.Errorf(domain.Invalid, "image %s: %w", i, err)
+		return nil, domain.Errorf(domain.Invalid, "image %s: %w", s.image, err)
 	}
-	options := []remote.Option{remote.WithContext(ctx), remote.WithPlatform(r.platform())}
-	if r.Transport != nil {
-		options = append(options, remote.WithTransport(r.Transport))
-	}
-	found, err := remote.Get(ref, options...)
+	found, err := remote.Get(ref, append(s.reach(s.with), remote.WithContext(ctx), remote.WithPlatform(s.platform()))...)
 	if err != nil {
-		return nil, registryError(i, err)
+		return nil, s.failed(err)
 	}
-	if err := r.offered(i, found); err != nil {
+	if err := s.offered(found); err != nil {
 		return nil, err
 	}
 	img, err := found.Image()
 	if err != nil {
-		return nil, registryError(i, err)
+		return nil, s.failed(err)
 	}
 	return img, nil
 }
 
 // offered refuses for good an index without an image for the platform, which the library tells like a broken answer.
-func (r Registry) offered(i domain.Image, found *remote.Descriptor) error {
+func (s source) offered(found *remote.Descriptor) error {
 	if !found.MediaType.IsIndex() {
 		return nil
 	}
 	index, err := v1.ParseIndexManifest(bytes.NewReader(found.Manifest))
 	if err != nil {
-		return registryError(i, err)
+		return s.failed(err)
 	}
 	if !slices.ContainsFunc(index.Manifests, func(d v1.Descriptor) bool {
-		return d.Platform == nil || d.Platform.Satisfies(r.platform())
+		return d.Platform == nil || d.Platform.Satisfies(s.platform())
 	}) {
-		return domain.Errorf(domain.Permanent, "image %s is not made for %s", i, r.platform())
+		return domain.Errorf(domain.Permanent, "image %s is not made for %s", s.image, s.platform())
 	}
 	return nil
 }
@@ -76,7 +85,11 @@ func (r Registry) Inspect(ctx context.Context, i domain.Image) (domain.ImageInfo
 	if i.IsTemplate() {
 		return domain.ImageInfo{}, domain.Errorf(domain.Invalid, "%s is a CT template of a node, not an image of a registry", i)
 	}
-	img, err := r.Image(ctx, i)
+	from, err := r.from(ctx, i)
+	if err != nil {
+		return domain.ImageInfo{}, err
+	}
+	img, err := from.fetch(ctx)
 	if err != nil {
 		return domain.ImageInfo{}, err
 	}
@@ -84,7 +97,7 @@ func (r Registry) Inspect(ctx context.Context, i domain.Image) (domain.ImageInfo
 	config, err2 := img.ConfigFile()
 	manifest, err3 := img.Manifest()
 	if err := errors.Join(err1, err2, err3); err != nil {
-		return domain.ImageInfo{}, registryError(i, err)
+		return domain.ImageInfo{}, from.failed(err)
 	}
 	out := domain.ImageInfo{
 		Reference: i.String(), Digest: digest.String(), Platform: r.platform().String(), Layers: len(manifest.Layers),
@@ -99,27 +112,4 @@ func (r Registry) Inspect(ctx context.Context, i domain.Image) (domain.ImageInfo
 	}
 	sort.Strings(out.Ports)
 	return out, nil
-}
-
-// registryError gives a registry's refusal its kind, in words for the person who named the image.
-func registryError(i domain.Image, err error) error {
-	var refused *transport.Error
-	var ours *domain.Error
-	switch {
-	case errors.As(err, &ours):
-		return ours
-	case errors.As(err, &refused):
-		switch refused.StatusCode {
-		case http.StatusNotFound:
-			return domain.Errorf(domain.Permanent, "image %s does not exist in its registry", i)
-		case http.StatusUnauthorized, http.StatusForbidden:
-			return domain.Errorf(domain.Permanent, "image %s does not exist, or its registry asks for a login", i)
-		case http.StatusTooManyRequests:
-			return domain.Errorf(domain.Limited, "the registry of image %s asks to come back later: too many requests", i)
-		}
-		if refused.StatusCode < http.StatusInternalServerError {
-			return domain.Errorf(domain.Permanent, "the registry refuses image %s: %w", i, err)
-		}
-	}
-	return domain.Errorf(domain.Unavailable, "the registry of image %s does not answer as it should: %w", i, err)
 }

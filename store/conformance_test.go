@@ -20,6 +20,7 @@ var suite = []struct {
 }{
 	{"Migrations", testMigrations},
 	{"Clusters", testClusters},
+	{"Registries", testRegistries},
 	{"Sites", testSites},
 	{"Nodes", testNodes},
 	{"Edges", testEdges},

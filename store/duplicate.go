@@ -17,6 +17,7 @@ var uniques = []struct {
 	{"placements_cluster_vmid", "placements.cluster_id, placements.vmid", "vmid", "the VMID is taken in this cluster"},
 	{"users_name", "users.name", "name", "there is a user of that name already"},
 	{"user_groups_name", "user_groups.name", "name", "there is a group of that name already"},
+	{"registries_host", "registries.host", "host", "there is a login for that registry already"},
 	{"tokens_hash", "tokens.hash", "token", "the token exists already"},
 	{"external_domains_name", "external_domains.name", "name", "there is an external domain of that name already"},
 	{

@@ -286,6 +286,7 @@ func testWatcher(t *testing.T, e *env) {
 func testRotateKeys(t *testing.T, e *env) {
 	s, cl := e.site(t, "demo"), e.cluster(t, "alpha")
 	must(t, e.SetSecret(e.ctx, "ca", []byte("key of the CA")))
+	e.registry(t, "ghcr.io")
 	ids := make([]string, 120)
 	for i := range ids {
 		ids[i] = e.container(t, s, fmt.Sprint("web", i)).ID
@@ -330,6 +331,9 @@ func testRotateKeys(t *testing.T, e *env) {
 	ca, err := e.Secret(e.ctx, "ca")
 	must(t, err)
 	same(t, "secret", string(ca), "key of the CA")
+	registry, err := e.RegistryByHost(e.ctx, "ghcr.io")
+	must(t, err)
+	same(t, "password of a registry", registry.Password.Reveal(), "pull-ghcr.io")
 	for _, id := range ids {
 		c, err := e.Container(e.ctx, id)
 		must(t, err)

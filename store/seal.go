@@ -13,12 +13,15 @@ type sealedColumn struct {
 
 // Every place where sealed values are kept; RotateKeys goes through them.
 var (
-	clusterToken = sealedColumn{"clusters", "id", "token_sealed"}
-	containerEnv = sealedColumn{"containers", "id", "env_sealed"}
-	secretValue  = sealedColumn{"secrets", "name", "value_sealed"}
+	clusterToken     = sealedColumn{"clusters", "id", "token_sealed"}
+	containerEnv     = sealedColumn{"containers", "id", "env_sealed"}
+	registryPassword = sealedColumn{"registries", "id", "password_sealed"}
+	secretValue      = sealedColumn{"secrets", "name", "value_sealed"}
 )
 
-func sealedColumns() []sealedColumn { return []sealedColumn{clusterToken, containerEnv, secretValue} }
+func sealedColumns() []sealedColumn {
+	return []sealedColumn{clusterToken, containerEnv, registryPassword, secretValue}
+}
 
 func (c sealedColumn) aad(id string) string { return c.table + "/" + c.column + "/" + id }
 

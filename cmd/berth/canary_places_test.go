@@ -46,7 +46,7 @@ func (h *installation) wantMeasured(s *story, metrics []byte) {
 	h.t.Helper()
 	for _, line := range []string{
 		`berth_http_requests_total{method="GET",route="/api/v1/operations/:operation",status="200"}`, `berth_figures_ok 1`,
-		`berth_operation_duration_seconds_count{kind="provision",result="failed"} 3`, `berth_containers{power="running",state="ready"} 1`,
+		`berth_operation_duration_seconds_count{kind="provision",result="failed"} 4`, `berth_containers{power="running",state="ready"} 1`,
 		`berth_proxmox_call_duration_seconds_count{call="POST /nodes/{node}/lxc",status="200"}`, `berth_needs_attention 0`,
 		`berth_edge_online{edge="edge1",site="demo"} 1`, `go_sql_open_connections{db_name="berth"}`, `temporal_request_total{`,
 		`temporal_activity_execution_latency_seconds_count{activity_type="Create"`,
@@ -98,6 +98,7 @@ func (h *installation) answers(s *story) (all, events []byte) {
 	ids := map[string][]string{
 		"container": {s.container}, "operation": s.operations, "site": {demoSite}, "node": {"pve1"}, "edge": {demoEdge}, "user": {adminName},
 		"cluster": {h.firstID("/api/v1/clusters")}, "token": {h.firstID("/api/v1/tokens")}, "image": {h.firstID("/api/v1/images")},
+		"registry": {h.firstID("/api/v1/registries")},
 	}
 	asked := 0
 	for path, item := range contract.Paths.Map() {

@@ -72,7 +72,7 @@ func (h *installation) plant() *story {
 	s := &story{secrets: map[string]string{
 		"the environment at the creation": canary("create"), "the environment that failed": canary("failed"),
 		"the environment of a change": canary("change"), "the secret of another node's token": canary("token"),
-		"a token that is none": canary("bearer"), "the secret of the lab's token": labToken,
+		"a token that is none": canary("bearer"), "the password of a registry": canary("registry"), "the secret of the lab's token": labToken,
 		"the token of the administrator": h.admin.Reveal(), "the token of the edge": h.edge.Reveal(),
 	}}
 	user := h.token("user")
@@ -83,6 +83,7 @@ func (h *installation) plant() *story {
 	s.container = stay
 	h.change(s, c)
 	h.fail(s, c)
+	h.logIn(s, c)
 	gone := h.create(s, c, "canary-goes", s.secrets["the environment at the creation"])
 	deleted, err := c.DeleteContainerWithResponse(t.Context(), gone, nil)
 	h.must(err)
@@ -182,6 +183,28 @@ func (h *installation) fail(s *story, c *client.Client) {
 	}
 }
 
+// logIn gives Berth a login that its registry refuses, which Berth notices when somebody wants an image of it.
+func (h *installation) logIn(s *story, c *client.Client) {
+	h.t.Helper()
+	made, err := c.CreateRegistryWithResponse(h.t.Context(), client.RegistryCreate{
+		Host: h.private, Username: "robot", Password: new(s.secrets["the password of a registry"]),
+	})
+	h.must(err)
+	_, err = c.CreateRegistryWithResponse(h.t.Context(), client.RegistryCreate{
+		Host: h.private, Username: "robot", Password: new(s.secrets["the password of a registry"]),
+	})
+	h.refuse(s, "a second login for a registry", err)
+	_, err = c.UpdateRegistryWithResponse(h.t.Context(), made.JSON201.ID, nil, client.RegistryUpdate{Username: new("canary")})
+	h.must(err)
+	_, err = c.InspectImageWithResponse(h.t.Context(), &client.InspectImageParams{Reference: h.private + "/app:1"})
+	h.refuse(s, "an image of a registry that refuses the login", err)
+	failing, err := c.CreateContainerWithResponse(h.t.Context(), nil, client.ContainerCreate{
+		Name: "canary-fails-private", Image: h.private + "/app:1", MemoryMiB: new(64), DiskGiB: new(1),
+	})
+	h.must(err)
+	h.wantEnd(s, c, failing.JSON202.Operation.ID, client.OperationStateFailed)
+}
+
 // echo makes the node repeat a value when an operation is asked for next.
 func (h *installation) echo(operation string, effect pve.Effect, value string) {
 	h.t.Helper()
@@ -214,7 +237,7 @@ func (h *installation) commands(s *story, token domain.Secret) {
 	h.t.Setenv("BERTH_EDGE_TOKEN", h.edge.Reveal())
 	for _, line := range []string{
 		"--help", "standalone --help", "edge run --help", "config", "container list -o json", "container get canary-stays -o yaml",
-		"container get canary-stays", "token list -o json", "edge list", "node list -o json", "cluster list -o json", "audit list",
+		"container get canary-stays", "token list -o json", "edge list", "node list -o json", "cluster list -o json", "registry list -o json", "audit list",
 		"operation list -o json", "operation get " + s.operations[0], "container get no-such -o json",
 	} {
 		root := rootCommand()

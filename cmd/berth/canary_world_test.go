@@ -43,6 +43,8 @@ type installation struct {
 	url   string
 	spans *collector
 	argv  *watch
+	// private is the address of a registry whose login is not the one that Berth has.
+	private string
 }
 
 // recorder keeps what is logged.
@@ -91,7 +93,8 @@ func install(t *testing.T) *installation {
 		LabListen: loopback(t), LabRegistry: loopback(t), LabNetwork: "198.18.0.0/24", LabNodes: []string{"pve1"},
 		LabCache: filepath.Join(os.TempDir(), "berth-test-images"),
 	}
-	h.cfg.DialAllow = []string{h.cfg.LabRegistry}
+	h.private = loopback(t)
+	h.cfg.DialAllow = []string{h.cfg.LabRegistry, h.private}
 	logger := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	child, err := startTemporal(t.Context(), h.cfg, h.cfg.TemporalUI, logger)
 	if err != nil {
@@ -124,6 +127,9 @@ func (h *installation) startLab(logger *slog.Logger) {
 	var err error
 	h.lab.registry, err = registry.Start(registry.Config{Dir: filepath.Join(h.cfg.Data, "lab", "registry"), Listen: h.cfg.LabRegistry})
 	h.must(err)
+	private, err := registry.Start(registry.Config{Dir: h.t.TempDir(), Listen: h.private, Username: "robot", Password: "another"})
+	h.must(err)
+	h.t.Cleanup(func() { _ = private.Close(context.WithoutCancel(h.t.Context())) })
 	h.lab.images = images.List()[:1] // tiny:1
 	quiet := func(string, ...any) {}
 	h.must(images.BuildOnly(h.t.Context(), h.cfg.LabCache, h.lab.images, quiet))

@@ -125,6 +125,9 @@ func TestOutput(t *testing.T) {
 		{"edge-enroll", "edge enroll --site demo --name edge1", 0},
 		{"image-list", "image list", 0},
 		{"image-list-json", "image list -o json", 0},
+		{"registry-list", "registry list", 0},
+		{"registry-get", "registry get ghcr.io -o yaml", 0},
+		{"registry-delete", "registry delete ghcr.io --yes", 0},
 		{"token-list", "token list", 0},
 		{"token-create", "token create ci --scope read", 0},
 		{"quota-get", "quota get anna", 0},
@@ -222,6 +225,12 @@ func TestRequests(t *testing.T) {
 		},
 		{"node update pve1 --maintenance=false", "", `PATCH /api/v1/nodes/pve1 {"maintenance":false}`},
 		{"quota set anna --cores 4", "", `PUT /api/v1/quotas/anna {"containers":10,"cores":4,"diskGiB":200,"memoryMiB":16384}`},
+		{
+			"registry create ghcr.io --username robot", "pass word\n",
+			`POST /api/v1/registries {"host":"ghcr.io","password":"pass word","username":"robot"}`,
+		},
+		{"registry update ghcr.io --new-password", "new\r\n", `PATCH /api/v1/registries/ghcr.io {"password":"new"}`},
+		{"registry update ghcr.io --username ci", "left alone", `PATCH /api/v1/registries/ghcr.io {"username":"ci"}`},
 		{"reconcile --dry-run", "", `POST /api/v1/reconcile {"dryRun":true}`},
 	} {
 		a := &answers{by: fixture(t)}
@@ -241,6 +250,8 @@ func TestMistakesInTheCommandLine(t *testing.T) {
 		"container", "container explode", "container get", "container get a b", "container create web01", "container list --colour",
 		"container list -o xml", "container create a --image b --memory lots", "container create a --image b --env NOT_SET_ANYWHERE",
 		"node create --site a --url https://127.0.0.1 --token nonsense", "edge enroll --site demo", "container import",
+		"registry create ghcr.io", "registry create ghcr.io --username robot", "registry update ghcr.io",
+		"registry update ghcr.io --new-password",
 		"container list --api-url http://berth.example.net", "container list --api-token-file /does/not/exist",
 	} {
 		a := &answers{by: fixture(t)}

@@ -92,7 +92,7 @@ func openSystem(ctx context.Context, cfg config.Config, logger *slog.Logger) (*s
 	}
 	s.flows = app.NewTemporal(s.temporal)
 	s.clients = &activities.Clients{Store: st, New: func(c domain.Cluster) (*proxmox.Client, error) { return proxmoxClient(c, logger, s.called) }}
-	s.images = oci.Registry{Transport: guarded.Dialer{Allow: cfg.DialAllow}.Transport()}
+	s.images = oci.Registry{Transport: guarded.Dialer{Allow: cfg.DialAllow}.Transport(), Logins: st}
 	s.app = app.New(app.Config{
 		Store: st, Watcher: s.watcher, Workflows: s.flows, Images: s.images, Logger: logger,
 		Proxmox: &inspector{observer: s.observer(), logger: logger, called: s.called},

@@ -24,9 +24,11 @@ import (
 type Config struct {
 	Dir    string // holds the blobs; a restart uses them again. Manifests are in memory, so push after each start.
 	Listen string // address on loopback; "" means 127.0.0.1 with any free port
+	// Username and Password, when given, are the login (HTTP's Basic) without which nobody reads or writes.
+	Username, Password string
 }
 
-// Registry is a running OCI registry. Everybody on this machine may read and write it.
+// Registry is a running OCI registry. Everybody on this machine may read and write it, or everybody with its login.
 type Registry struct {
 	listener net.Listener
 	server   *http.Server
@@ -40,7 +42,7 @@ func Start(cfg Config) (*Registry, error) {
 	}
 	host, _, err := net.SplitHostPort(cfg.Listen)
 	if err != nil || !loopback(host) {
-		return nil, domain.Errorf(domain.Invalid, "registry address %q: use one on loopback, it has neither TLS nor a login",
+		return nil, domain.Errorf(domain.Invalid, "registry address %q: use one on loopback, it has no TLS",
 			cfg.Listen)
 	}
 	// Uploads go to the folder itself and are renamed into the one below.
@@ -52,12 +54,30 @@ func Start(cfg Config) (*Registry, error) {
 		return nil, fmt.Errorf("serve the registry: %w", err)
 	}
 	r := &Registry{listener: listener, done: make(chan error, 1), server: &http.Server{
-		Handler: registry.New(registry.WithBlobHandler(registry.NewDiskBlobHandler(cfg.Dir)),
-			registry.Logger(log.New(io.Discard, "", 0))),
+		Handler: cfg.guard(registry.New(registry.WithBlobHandler(registry.NewDiskBlobHandler(cfg.Dir)),
+			registry.Logger(log.New(io.Discard, "", 0)))),
 		ReadHeaderTimeout: 10 * time.Second,
 	}}
 	go func() { r.done <- r.server.Serve(listener) }()
 	return r, nil
+}
+
+// guard lets only those through to open who log in, if there is a login.
+func (c Config) guard(open http.Handler) http.Handler {
+	if c.Username == "" {
+		return open
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		if user != c.Username || password != c.Password {
+			w.Header().Set("WWW-Authenticate", `Basic realm="lab"`)
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`)
+			return
+		}
+		open.ServeHTTP(w, r)
+	})
 }
 
 func loopback(host string) bool {
