@@ -79,6 +79,32 @@ func TestBerthKilled(t *testing.T) {
 	clean(t, p)
 }
 
+// TestKeysRotatedUnderLoad changes the key of all secrets, twice, while containers with secrets are being made.
+func TestKeysRotatedUnderLoad(t *testing.T) {
+	p := harness.Start(t, harness.Options{})
+	p.Apart()
+	const each = 6
+	for round := range 3 {
+		for i := range each {
+			memory, env := 64, map[string]string{"GREETING": fmt.Sprintf("greetings of %d-%d", round, i)}
+			_, err := p.Client.CreateContainerWithResponse(t.Context(), &client.CreateContainerParams{}, client.ContainerCreate{
+				Name: fmt.Sprintf("key%d-%d", round, i), Image: p.Image("tiny:1"), MemoryMiB: &memory, Env: &env,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if round < 2 {
+			t.Log(p.Console("keys", "rotate"))
+		}
+	}
+	awaitReady(t, p, 3*each)
+	for round := range 3 {
+		shows(t, get(t, p, fmt.Sprintf("key%d-0", round)), fmt.Sprintf("greetings of %d-0", round))
+	}
+	clean(t, p)
+}
+
 // TestKilledAltogether kills everything at once, the lab and its nodes included, while containers are being made. A guest
 // whose node dies while it boots may be one too many to save; then it is undone. One whose node dies while it is created has
 // the leftover lock that only a human may take off.

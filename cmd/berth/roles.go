@@ -212,7 +212,7 @@ func keysCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(os.Stdout, "%d secrets are encrypted with the new key %s. Restart every role that has the old key ring.\n", n, id)
+		_, err = fmt.Fprintf(os.Stdout, "%d secrets are encrypted with the new key %s. Roles that read this file have taken it up; give its new content to all others and restart them.\n", n, id)
 		return err
 	}))
 	return keys

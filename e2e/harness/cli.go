@@ -30,6 +30,18 @@ func (p *Platform) Berth(arguments ...string) (out string, code int) {
 	return stdout.String(), 0
 }
 
+// Console runs a command of berth that works on the database, in the environment of the roles, and returns what it prints.
+func (p *Platform) Console(arguments ...string) string {
+	p.t.Helper()
+	cmd := exec.CommandContext(p.t.Context(), p.binary("berth"), arguments...)
+	cmd.Env = p.environment(nil)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		p.t.Fatalf("berth %v: %v: %s", arguments, err, out)
+	}
+	return string(out)
+}
+
 // BerthJSON runs a command that has to succeed, with -o json, and decodes what it prints.
 func (p *Platform) BerthJSON(into any, arguments ...string) {
 	p.t.Helper()
