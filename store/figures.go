@@ -54,14 +54,13 @@ type EdgeFigures struct {
 // Figures counts. Retired edges are left out.
 func (s *Store) Figures(ctx context.Context) (f Figures, err error) {
 	now := s.now()
-	open := []domain.OperationState{domain.OpPending, domain.OpWaiting, domain.OpRunning}
 	for _, c := range []struct {
 		into           *[]Counted
 		table, columns string
 		states         []domain.OperationState
 	}{
 		{&f.Containers, "containers", "state AS one, power AS two", nil},
-		{&f.Operations, "operations", "kind AS one, state AS two", open},
+		{&f.Operations, "operations", "kind AS one, state AS two", openStates},
 		{&f.Clusters, "clusters", "state AS one, state AS two", nil},
 	} {
 		q := s.q(ctx).Table(c.table).Select(c.columns + ", COUNT(*) AS n").Group("one, two").Order("one, two")

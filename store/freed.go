@@ -5,8 +5,6 @@ import (
 	"net/netip"
 
 	"berth/domain"
-
-	"gorm.io/gorm/clause"
 )
 
 type freedAddressRow struct {
@@ -29,11 +27,7 @@ func (s *Store) drop(ctx context.Context, where string, args ...any) (int, error
 			return 0, s.fault(err, "free address")
 		}
 		freed := freedAddressRow{row.SiteID, row.Address, microsOf(s.stamp())}
-		again := clause.OnConflict{
-			Columns: []clause.Column{{Name: "site_id"}, {Name: "address"}}, DoUpdates: clause.AssignmentColumns([]string{"freed_at"}),
-		}
-		err := s.q(ctx).Clauses(again).Create(&freed).Error
-		if err != nil {
+		if err := s.q(ctx).Clauses(upsert("site_id,address", "freed_at")).Create(&freed).Error; err != nil {
 			return 0, s.fault(err, "note that an address is free")
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 	"berth/domain"
 
-	"github.com/go-sql-driver/mysql"
+	mysqldriver "github.com/go-sql-driver/mysql"
 	// goose runs reviewed SQL files in order and remembers which ones ran.
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -29,12 +29,9 @@ func (s *Store) Migrate(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	results, err := provider.Up(ctx)
-	for try := 1; try < migrateTries && transient(s.fault(err, "")); try++ { // the connection broke
-		results, err = provider.Up(ctx)
-	}
+	results, err := s.up(ctx, provider)
 	if err != nil {
-		return s.fault(err, "migrate database")
+		return err
 	}
 	for _, r := range results {
 		s.log.InfoContext(ctx, "migrated database", "migration", r.Source.Path, "took", r.Duration)
@@ -45,8 +42,15 @@ func (s *Store) Migrate(ctx context.Context) error {
 // migrateTries is how often migrations are begun when the database goes away under them.
 const migrateTries = 3
 
-func transient(err error) bool {
-	return domain.Is(err, domain.Transient) || domain.Is(err, domain.Unavailable)
+func (s *Store) up(ctx context.Context, provider *goose.Provider) ([]*goose.MigrationResult, error) {
+	for try := 1; ; try++ {
+		results, err := provider.Up(ctx)
+		err = s.fault(err, "migrate database")
+		passing := domain.Is(err, domain.Transient) || domain.Is(err, domain.Unavailable)
+		if !passing || try == migrateTries {
+			return results, err
+		}
+	}
 }
 
 // Migrated reports whether no migration is pending.
@@ -117,7 +121,7 @@ const noSuchTable = 1146
 func (namedLock) mend(ctx context.Context, conn *sql.Conn) error {
 	_, err := conn.ExecContext(ctx, "INSERT INTO goose_db_version (version_id, is_applied) "+
 		"SELECT 0, 1 FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM goose_db_version)")
-	var refused *mysql.MySQLError
+	var refused *mysqldriver.MySQLError
 	if errors.As(err, &refused) && refused.Number == noSuchTable {
 		return nil
 	}

@@ -34,11 +34,7 @@ func (s *Store) UseImage(ctx context.Context, nodeID, volume string) error {
 }
 
 func (s *Store) keepImage(ctx context.Context, row nodeImageRow) error {
-	same := s.q(ctx).Where("node_id = ? AND volume = ?", row.NodeID, row.Volume)
-	if err := same.Delete(&nodeImageRow{}).Error; err != nil {
-		return s.fault(err, "note the use of an image")
-	}
-	return s.fault(s.q(ctx).Create(&row).Error, "note the use of an image")
+	return s.fault(s.q(ctx).Clauses(upsert("node_id,volume", "used_at")).Create(&row).Error, "note the use of an image")
 }
 
 // UnusedImages lists the images that nobody has used since a time, the longest unused first.

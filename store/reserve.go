@@ -9,9 +9,9 @@ import (
 )
 
 // Reserve gives a container the address of its site that is free for the longest time, a fresh MAC and its host name, sets
-// c.Address and c.MAC, and raises the site's revision. It waits for the site's lock, so no two requests see the same address free; the unique constraints
-// stand behind it. A site without free address is Limited, a taken name a Conflict. A container that holds an address already,
-// or is still releasing one under the same name, gets that one.
+// c.Address and c.MAC, and raises the site's revision. It waits for the site's lock, so no two requests see the same address
+// free; the unique constraints stand behind it. A site without free address is Limited, a taken name a Conflict. A container
+// that holds an address already, or is still releasing one under the same name, gets that one.
 func (s *Store) Reserve(ctx context.Context, site domain.Site, c *domain.Container) error {
 	return s.Transact(ctx, func(tx *Store) error {
 		if _, err := tx.BumpSite(ctx, site.ID); err != nil {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	"berth/domain"
 
@@ -72,6 +73,11 @@ func (s *Store) SetSecret(ctx context.Context, name string, value []byte) error 
 	})
 }
 
+// upsert makes an insert change these columns of the row that has the key already; a key of several columns is given with commas.
 func upsert(key string, columns ...string) clause.OnConflict {
-	return clause.OnConflict{Columns: []clause.Column{{Name: key}}, DoUpdates: clause.AssignmentColumns(columns)}
+	conflict := clause.OnConflict{DoUpdates: clause.AssignmentColumns(columns)}
+	for name := range strings.SplitSeq(key, ",") {
+		conflict.Columns = append(conflict.Columns, clause.Column{Name: name})
+	}
+	return conflict
 }
