@@ -7,11 +7,11 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
+	"berth/app"
 	"berth/domain"
 )
 
@@ -105,12 +105,12 @@ func (s *server) authenticate(c *gin.Context) {
 	if route == nil || public(route.Operation) {
 		return
 	}
-	scheme, token, found := strings.Cut(c.GetHeader("Authorization"), " ")
-	if !found || !strings.EqualFold(scheme, "Bearer") || token == "" {
+	token, found := app.Bearer(c.GetHeader("Authorization"))
+	if !found || token == "" {
 		s.fail(c, domain.Errorf(domain.Unauthenticated, "send an API token as Authorization: Bearer <token>"))
 		return
 	}
-	actor, err := s.app.Auth.Authenticate(c.Request.Context(), strings.TrimSpace(token), s.source(c))
+	actor, err := s.app.Auth.Authenticate(c.Request.Context(), token, s.source(c))
 	if err != nil {
 		s.fail(c, err)
 		return

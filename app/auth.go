@@ -10,6 +10,12 @@ import (
 // Auth tells who makes a request.
 type Auth struct{ *core }
 
+// Bearer returns the token in an Authorization header; found says that the header is one for tokens.
+func Bearer(header string) (token string, found bool) {
+	scheme, token, ok := strings.Cut(header, " ")
+	return strings.TrimSpace(token), ok && strings.EqualFold(scheme, "Bearer")
+}
+
 // longestToken bounds what is hashed for a stranger.
 const longestToken = 256
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"berth/app"
 	"berth/domain"
 )
 
@@ -83,8 +84,8 @@ type visitors struct {
 func (v *visitors) only(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token, found := v.sessions.token(r)
-		if scheme, bearer, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
-			token, found = strings.TrimSpace(bearer), true
+		if bearer, ok := app.Bearer(r.Header.Get("Authorization")); ok {
+			token, found = bearer, true
 		}
 		var err error
 		if found {
