@@ -5,7 +5,6 @@ package bench_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"berth/client"
 	"berth/domain"
 	"berth/lab/network"
+	"berth/process"
 )
 
 const (
@@ -47,7 +47,11 @@ type world struct {
 // start starts a world with an empty database. It ends with the test.
 func start(t *testing.T, binary, guests string) *world {
 	t.Helper()
-	w := &world{t: t, binary: binary, listen: freePort(t), temporal: freePort(t)}
+	free, err := process.FreeAddresses(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, binary: binary, listen: free[0], temporal: free[1]}
 	// Unprivileged guests pass through the folder, which t.TempDir would not let them.
 	data, err := os.MkdirTemp("", "berth-bench-") //nolint:usetesting // see above
 	w.must(err)
@@ -220,16 +224,6 @@ func siteOf(name string, prefix netip.Prefix, gateway netip.Addr) client.SiteCre
 		Name: name, Domain: siteDomain, CIDR: prefix.String(), Gateway: gateway.String(),
 		RangeFirst: first.String(), RangeLast: last.String(),
 	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func tail(content []byte, most int) []byte { return content[max(0, len(content)-most):] }

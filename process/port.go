@@ -3,6 +3,7 @@ package process
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"syscall"
 )
@@ -42,4 +43,29 @@ func CheckPort(address string) error {
 		return fmt.Errorf("cannot listen on %s: %w", address, err)
 	}
 	return listener.Close()
+}
+
+// Ports for FreeAddresses: below those that the kernel gives to connections (net.ipv4.ip_local_port_range), one of which would
+// otherwise take a port between the look and its use.
+const (
+	firstFreePort = 10000
+	freePorts     = 22000
+	portTries     = 100 // beyond as many as are asked for
+)
+
+// FreeAddresses finds n addresses on loopback (host:port), all different, that nobody listens on now, for children that cannot
+// choose a port by themselves. As with CheckPort, nothing is reserved.
+func FreeAddresses(n int) ([]string, error) {
+	addresses := make([]string, 0, n)
+	for tries := n + portTries; len(addresses) < n; tries-- {
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstFreePort+rand.IntN(freePorts)))
+		switch {
+		case err == nil:
+			defer func() { _ = listener.Close() }() // held until all are found
+			addresses = append(addresses, listener.Addr().String())
+		case tries == 0:
+			return nil, fmt.Errorf("no free port: %w", err)
+		}
+	}
+	return addresses, nil
 }

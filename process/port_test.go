@@ -70,3 +70,20 @@ func TestCheckPortOfAForeignAddress(t *testing.T) {
 		t.Errorf("CheckPort = %v", err)
 	}
 }
+
+func TestFreeAddressesAreFreeAndDifferent(t *testing.T) {
+	addresses, err := process.FreeAddresses(20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, a := range addresses {
+		if err := process.CheckPort(a); err != nil || seen[a] {
+			t.Errorf("%s was found, before: %v, and now: %v", a, seen[a], err)
+		}
+		seen[a] = true
+	}
+	if len(seen) != 20 {
+		t.Errorf("%d addresses were found, want 20", len(seen))
+	}
+}

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -26,6 +25,7 @@ import (
 	"berth/lab/guest"
 	"berth/lab/images"
 	"berth/lab/registry"
+	"berth/process"
 	"berth/store"
 	"berth/templates"
 )
@@ -65,17 +65,6 @@ func (r *recorder) bytes() []byte {
 	return bytes.Clone(r.text.Bytes())
 }
 
-// loopback finds an address that nobody listens on.
-func loopback(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 // install starts everything and returns when a container can be created.
 func install(t *testing.T) *installation {
 	t.Helper()
@@ -83,17 +72,21 @@ func install(t *testing.T) *installation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	api, frontend := loopback(t), loopback(t)
+	free, err := process.FreeAddresses(5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, frontend := free[0], free[1]
 	h := &installation{t: t, log: &recorder{}, url: "http://" + api, spans: collect(t), argv: watchArguments(t)}
 	data := t.TempDir()
 	h.cfg = config.Config{
 		Data: data, Database: "sqlite://" + filepath.Join(data, "berth.db"), KeysFile: filepath.Join(data, "keys.json"),
 		Listen: api, TemporalAddress: frontend, TemporalListen: frontend, TemporalNamespace: "default", TemporalBinary: binary,
 		ReconcileInterval: time.Second, ObserveInterval: 500 * time.Millisecond, DeadlineScale: 1,
-		LabListen: loopback(t), LabRegistry: loopback(t), LabNetwork: "198.18.0.0/24", LabNodes: []string{"pve1"},
+		LabListen: free[2], LabRegistry: free[3], LabNetwork: "198.18.0.0/24", LabNodes: []string{"pve1"},
 		LabCache: filepath.Join(os.TempDir(), "berth-test-images"),
 	}
-	h.private = loopback(t)
+	h.private = free[4]
 	h.cfg.DialAllow = []string{h.cfg.LabRegistry, h.private}
 	logger := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	child, err := startTemporal(t.Context(), h.cfg, h.cfg.TemporalUI, logger)

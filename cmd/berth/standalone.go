@@ -45,10 +45,11 @@ func standalone(ctx context.Context, cfg config.Config, logger *slog.Logger) err
 	if cfg.TemporalAddress == "" {
 		ui := ""
 		if cfg.TemporalUI != "" {
-			var err error
-			if ui, err = privateAddress(); err != nil {
-				return err
+			free, err := process.FreeAddresses(1) // which only this process talks to
+			if err != nil {
+				return domain.Errorf(domain.Unavailable, "the UI of Temporal: %w", err)
 			}
+			ui = free[0]
 			cfg.TemporalUpstream = "http://" + ui
 		}
 		child, err := startTemporal(context.WithoutCancel(ctx), cfg, ui, logger)

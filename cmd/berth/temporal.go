@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -120,24 +118,4 @@ func uiURL(cfg config.Config) string {
 		scheme = "https"
 	}
 	return scheme + "://" + cfg.TemporalUI
-}
-
-// Ports for privateAddress: below those that the kernel gives to connections (net.ipv4.ip_local_port_range), which would otherwise
-// take one between the look and its use.
-const (
-	firstPrivatePort = 10000
-	privatePorts     = 10000
-)
-
-// privateAddress finds an address on loopback for a child that only this process talks to.
-func privateAddress() (string, error) {
-	var last error
-	for range 50 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPrivatePort+rand.IntN(privatePorts)))
-		if err == nil {
-			return l.Addr().String(), l.Close()
-		}
-		last = err
-	}
-	return "", domain.Errorf(domain.Unavailable, "no free port: %w", last)
 }

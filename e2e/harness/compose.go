@@ -21,6 +21,7 @@ import (
 
 	"berth/client"
 	"berth/e2e/checker"
+	"berth/process"
 	"berth/store/storetest"
 )
 
@@ -65,7 +66,7 @@ type composition struct {
 
 func (p *Platform) newComposition() *composition {
 	p.t.Helper()
-	free, err := freePorts(3)
+	free, err := process.FreeAddresses(3)
 	if err != nil {
 		p.t.Fatal(err)
 	}

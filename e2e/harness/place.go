@@ -12,24 +12,6 @@ import (
 	"path/filepath"
 )
 
-// freePorts finds TCP ports on loopback that nobody listens on, all different.
-func freePorts(n int) ([]string, error) {
-	addresses := make([]string, 0, n)
-	for tries := 0; len(addresses) < n; tries++ {
-		// Below the ports that the kernel gives to connections, one of which might take it before it is used.
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)))
-		if err != nil && tries < 100 {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer func() { _ = l.Close() }() // held until all are found
-		addresses = append(addresses, l.Addr().String())
-	}
-	return addresses, nil
-}
-
 // freeNetwork picks a network for the lab's guests that no interface of this host has.
 func freeNetwork() (netip.Prefix, error) {
 	taken, err := net.InterfaceAddrs()

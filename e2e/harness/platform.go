@@ -18,6 +18,7 @@ import (
 
 	"berth/client"
 	"berth/e2e/checker"
+	"berth/process"
 )
 
 // What the lab's demo site is called, and the nodes of the lab.
@@ -104,7 +105,7 @@ func (p *Platform) prepare(o Options) (err error) {
 	if p.Network, err = freeNetwork(); err != nil {
 		return err
 	}
-	ports, err := freePorts(6)
+	ports, err := process.FreeAddresses(6)
 	if err != nil {
 		return err
 	}
