@@ -2,7 +2,6 @@ package oci
 
 import (
 	"context"
-	"net"
 	"net/http"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -62,7 +61,7 @@ type discreet struct {
 
 // RoundTrip implements http.RoundTripper.
 func (d discreet) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Scheme != "https" && r.Header.Get("Authorization") != "" && !loopback(r.URL.Hostname()) {
+	if r.URL.Scheme != "https" && r.Header.Get("Authorization") != "" && !domain.Loopback(r.URL.Hostname()) {
 		if r.Body != nil {
 			_ = r.Body.Close()
 		}
@@ -70,9 +69,4 @@ func (d discreet) RoundTrip(r *http.Request) (*http.Response, error) {
 			"registry %s answers without TLS, and a login is not sent in the clear: have it serve HTTPS", d.host)
 	}
 	return d.inner.RoundTrip(r)
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -68,7 +67,7 @@ func New(cfg Config) (*Client, error) {
 			bad("endpoints", "must be URLs such as https://host:8006")
 			continue
 		}
-		if u.Scheme == "http" && !loopback(u.Hostname()) {
+		if u.Scheme == "http" && !domain.Loopback(u.Hostname()) {
 			bad("endpoints", "must use https, as the credentials go with every request")
 		}
 		endpoints = append(endpoints, u)
@@ -104,11 +103,6 @@ func New(cfg Config) (*Client, error) {
 		api: goproxmox.NewClient(base, goproxmox.WithHTTPClient(client), goproxmox.WithUserAgent("berth"),
 			goproxmox.WithLogger(&goproxmox.LeveledLogger{})),
 	}, nil
-}
-
-func loopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 func caPool(pem []byte) (*x509.CertPool, bool) {

@@ -134,7 +134,7 @@ func listen(cfg config.Config, key, address string) (net.Listener, error) {
 		return nil, domain.Errorf(domain.Invalid, "%s must be address:port: %w", key, err)
 	}
 	if cfg.TLSCert == "" {
-		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		if !domain.Loopback(host) {
 			return nil, domain.Errorf(domain.Invalid, "%s %s is not on loopback: give tls_cert and tls_key", key, address)
 		}
 		return net.Listen("tcp", address)

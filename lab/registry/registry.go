@@ -41,7 +41,7 @@ func Start(cfg Config) (*Registry, error) {
 		cfg.Listen = "127.0.0.1:0"
 	}
 	host, _, err := net.SplitHostPort(cfg.Listen)
-	if err != nil || !loopback(host) {
+	if err != nil || !domain.Loopback(host) {
 		return nil, domain.Errorf(domain.Invalid, "registry address %q: use one on loopback, it has no TLS",
 			cfg.Listen)
 	}
@@ -78,11 +78,6 @@ func (c Config) guard(open http.Handler) http.Handler {
 		}
 		open.ServeHTTP(w, r)
 	})
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Address is "host:port", the first part of every reference into this registry.

@@ -98,7 +98,7 @@ func local(reference string) bool {
 	if i := strings.LastIndexByte(host, ':'); i >= 0 {
 		host = host[:i]
 	}
-	return loopback(strings.Trim(host, "[]"))
+	return domain.Loopback(strings.Trim(host, "[]"))
 }
 
 // failed words the failure of a command as Proxmox VE does.
