@@ -72,15 +72,6 @@ func (p *Platform) Restart(name string) {
 	}
 }
 
-// Roles lists the names of the roles that run apart.
-func (p *Platform) Roles() []string {
-	var names []string
-	for name := range p.roles {
-		names = append(names, name)
-	}
-	return names
-}
-
 // temporalRole is a Temporal server of its own.
 func (p *Platform) temporalRole() role {
 	return role{

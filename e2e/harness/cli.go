@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strings"
 )
 
 // Berth runs the command line client as a user does, and returns what it prints and its exit code.
@@ -15,7 +16,7 @@ func (p *Platform) Berth(arguments ...string) (out string, code int) {
 	p.t.Helper()
 	cmd := exec.CommandContext(p.t.Context(), p.binary("berth"), arguments...)
 	// A user's shell has these two and none of the server's settings.
-	cmd.Env = append(p.environment(nil)[:4:4], "BERTH_URL="+p.API, "BERTH_TOKEN="+p.Token)
+	cmd.Env = p.bare(map[string]string{"BERTH_URL": p.API, "BERTH_TOKEN": p.Token})
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
@@ -33,13 +34,20 @@ func (p *Platform) Berth(arguments ...string) (out string, code int) {
 // Console runs a command of berth that works on the database, in the environment of the roles, and returns what it prints.
 func (p *Platform) Console(arguments ...string) string {
 	p.t.Helper()
-	cmd := exec.CommandContext(p.t.Context(), p.binary("berth"), arguments...)
-	cmd.Env = p.environment(nil)
-	out, err := cmd.CombinedOutput()
+	return p.once(p.environment(nil), append([]string{p.binary("berth")}, arguments...)...)
+}
+
+// once runs a command to its end, which must be good, in exactly this environment, and returns what it prints.
+func (p *Platform) once(env []string, argv ...string) string {
+	p.t.Helper()
+	cmd := exec.CommandContext(p.t.Context(), argv[0], argv[1:]...)
+	var complaints bytes.Buffer
+	cmd.Env, cmd.Stderr = env, &complaints
+	out, err := cmd.Output()
 	if err != nil {
-		p.t.Fatalf("berth %v: %v: %s", arguments, err, out)
+		p.t.Fatalf("%v: %v: %s", argv, err, complaints.String())
 	}
-	return string(out)
+	return strings.TrimSpace(string(out))
 }
 
 // BerthJSON runs a command that has to succeed, with -o json, and decodes what it prints.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -149,21 +148,7 @@ func (c *composition) command(name string) (argv []string, env map[string]string
 func (c *composition) once(name string) {
 	c.p.t.Helper()
 	argv, env := c.command(name)
-	c.run(env, argv...)
-}
-
-// run runs a command to its end, which must be good, and returns what it prints.
-func (c *composition) run(env map[string]string, argv ...string) string {
-	c.p.t.Helper()
-	cmd := exec.CommandContext(c.p.t.Context(), argv[0], argv[1:]...)
-	cmd.Env = c.p.bare(env)
-	var complaints strings.Builder
-	cmd.Stderr = &complaints
-	out, err := cmd.Output()
-	if err != nil {
-		c.p.t.Fatalf("%v: %v: %s", argv, err, complaints.String())
-	}
-	return strings.TrimSpace(string(out))
+	c.p.once(c.p.bare(env), argv...)
 }
 
 // role starts a service that stays. more is what the lab makes necessary beside the file.
@@ -200,7 +185,7 @@ func (p *Platform) trust(file string) {
 func (p *Platform) administrate(c *composition) {
 	p.t.Helper()
 	_, env := c.command("api-1")
-	p.Token = c.run(env, p.binary("berth"), "admin", "create")
+	p.Token = p.once(p.bare(env), p.binary("berth"), "admin", "create")
 	p.World.Token = p.Token
 	p.Client, p.Client2 = p.connect(p.API), p.connect(p.API2)
 }

@@ -42,7 +42,6 @@ type Options struct {
 	DeadlineScale     float64       // of the time a step may take; 1 when 0
 	ReconcileInterval time.Duration // 3 s when 0
 	Guests            string        // lxc, simulated or auto (when empty)
-	Env               map[string]string
 }
 
 // Platform is one running installation with its lab.
@@ -134,7 +133,6 @@ func (p *Platform) prepare(o Options) (err error) {
 		"BERTH_LAB_CACHE":      filepath.Join(p.root, ".cache", "lab-images"), // shared: building Debian takes half a minute
 		"BERTH_DEADLINE_SCALE": fmt.Sprint(scale), "BERTH_RECONCILE_INTERVAL": interval.String(), "BERTH_OBSERVE_INTERVAL": "1s",
 	}
-	maps.Copy(p.settings, o.Env)
 	p.Lab, p.HTTP = Lab{URL: p.LabURL}, http.DefaultClient
 	p.World = checker.World{
 		HTTP:  p.HTTP,
