@@ -62,12 +62,12 @@ func (e *tryOn) Unwrap() error { return e.error }
 
 // insist makes every error one to try on after, but for those that only a human can do something about.
 func insist(err error) error {
+	if err == nil {
+		return nil
+	}
 	switch domain.KindOf(err) {
 	case domain.Conflict, domain.Forbidden, domain.Unauthenticated, domain.Invalid:
 		return err
-	}
-	if err == nil {
-		return nil
 	}
 	return &tryOn{err}
 }

@@ -167,10 +167,7 @@ func resumed(ctx context.Context) (proxmox.TaskRef, bool) {
 // follow waits for a task, with its UPID in every heartbeat, and keeps the warnings of one that succeeded with some.
 func (p *Proxmox) follow(ctx context.Context, in domain.OperationInput, t target, step string, task proxmox.TaskRef) error {
 	activity.RecordHeartbeat(ctx, beat{Doing: step, Task: task})
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		deadline = activity.GetInfo(ctx).Deadline
-	}
+	deadline, _ := ctx.Deadline() // activities always have one
 	result, err := t.pve.Wait(ctx, task, time.Until(deadline), func(progress proxmox.Progress) {
 		activity.RecordHeartbeat(ctx, beat{Doing: progress.LastLine, Task: task})
 	})

@@ -126,8 +126,7 @@ func lostAnswer(err error) bool {
 }
 
 // wrap turns err into the error that leaves the package: the kind and words of its row, or UnknownOutcome when a mutating call
-// lost its answer. what names the operation
-// as it follows "could not", such as "create CT 101 on pve1".
+// lost its answer. what names the operation as it follows "could not", such as "create CT 101 on pve1".
 func wrap(what string, mutates bool, err error) error {
 	if err == nil {
 		return nil

@@ -23,10 +23,6 @@ var (
 	ChangeRetries = Schedule{Tries: 6, Backoff: []time.Duration{
 		1 * time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second,
 	}}
-	// NewVMIDRetries is for a VMID that somebody else took: at once, with another one.
-	NewVMIDRetries = Schedule{Tries: 5, Backoff: []time.Duration{0}}
-	// QuorumRetries is for a cluster without quorum; reads go on meanwhile.
-	QuorumRetries = Schedule{Tries: 20, Backoff: []time.Duration{30 * time.Second}}
 )
 
 // Pause returns how long to wait before try number next (2 is the first repetition); share is a random number in [0, 1).
@@ -36,23 +32,6 @@ func (s Schedule) Pause(next int, share float64) time.Duration {
 	}
 	return time.Duration(share * float64(s.Backoff[min(next-2, len(s.Backoff)-1)]))
 }
-
-// Deadlines by operation: how long a task may take before its outcome counts as unknown.
-const (
-	PullDeadline    = 15 * time.Minute // a large image over a slow line
-	UploadDeadline  = 15 * time.Minute
-	CreateDeadline  = 10 * time.Minute // unpacking a large image on slow disks
-	StartDeadline   = 6 * time.Minute  // host-managed DHCP alone waits up to 300 s for a lease
-	StopDeadline    = 1 * time.Minute
-	DestroyDeadline = 5 * time.Minute
-	ResizeDeadline  = 5 * time.Minute
-	DeleteDeadline  = 2 * time.Minute // deleting an image
-	SyncDeadline    = 5 * time.Minute // a realm
-	MigrateDeadline = 30 * time.Minute
-)
-
-// ShutdownDeadline is that of a shutdown or reboot whose guest gets timeout to end.
-func ShutdownDeadline(timeout time.Duration) time.Duration { return timeout + 30*time.Second }
 
 // The breaker of a node: after so many failures in a row that never reached it, it is left alone for a while. Callers keep the
 // count, as it has to hold across processes.

@@ -105,8 +105,7 @@ func (t *transport) failover(req *http.Request, path string, auth http.Header) (
 		var res *http.Response
 		res, err = t.once(req, path, auth, t.endpoints[n])
 		var call *callError
-		silent := err != nil && errors.As(err, &call)
-		if !silent || req.Context().Err() != nil {
+		if !errors.As(err, &call) || req.Context().Err() != nil {
 			t.current.Store(int32(n)) //nolint:gosec // an index of a short list
 			return res, err
 		}

@@ -40,9 +40,8 @@ func adminCommand() *cobra.Command {
 	return admin
 }
 
-// makeAdmin sees to it that there is an administrator of a name, and makes a token for it, named after
-// who made it. Whoever can do this holds the
-// database, and so could do anything; only making a user an administrator by mistake is refused.
+// makeAdmin sees to it that there is an administrator of a name, and makes a token for it, named after who made it. Whoever can
+// do this holds the database, and so could do anything; only making a user an administrator by mistake is refused.
 func makeAdmin(ctx context.Context, a *app.App, by, name string) (domain.Secret, error) {
 	self := domain.System(by)
 	_, err := a.Users.Create(ctx, self, app.UserInput{Name: name, Admin: true})
