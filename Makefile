@@ -58,7 +58,7 @@ e2e: packages-test build ## Run the whole system against a seeded subset of the 
 	BERTH_E2E=subset go test -tags e2e -count=1 -timeout $(E2E_TIMEOUT) ./e2e/...
 
 .PHONY: e2e-full
-e2e-full: packages-test build ## Run the whole fault matrix and write docs/reliability.md; takes hours
+e2e-full: packages-test build ## Run the whole fault matrix and write docs/reliability.md; takes about half an hour
 	BERTH_E2E=full go test -tags e2e -count=1 -timeout $(E2E_FULL_TIMEOUT) ./e2e/...
 
 .PHONY: bench
