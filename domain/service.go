@@ -35,7 +35,7 @@ type ServiceSpec struct {
 	// ExternalPort is what edges listen on for tcp and udp; 0 in a request lets Berth choose of the site's range.
 	ExternalPort int         `json:"externalPort,omitempty"`
 	HTTP         HTTPOptions `json:"http"`
-	Stream       StreamOpts  `json:"stream"`
+	Stream       StreamOptions  `json:"stream"`
 	SRV          SRVOptions  `json:"srv"`
 }
 
@@ -57,7 +57,7 @@ type HTTPOptions struct {
 	SkipVerify    bool          `json:"skipVerify,omitempty"`     // https: take any certificate of the backend
 	Auth          bool          `json:"auth,omitempty"`           // only for who is signed in at the domain's auth server
 	MaxBodyMiB    int           `json:"maxBodyMiB,omitempty"`     // of a request; 0 means DefaultMaxBodyMiB, -1 without limit
-	TimeoutSecond int           `json:"timeoutSeconds,omitempty"` // between two reads or writes; 0 means DefaultHTTPTimeout
+	TimeoutSeconds int           `json:"timeoutSeconds,omitempty"` // between two reads or writes; 0 means DefaultHTTPTimeout
 	HTTP1Only     bool          `json:"http1Only,omitempty"`      // do not offer HTTP/2 to clients
 }
 
@@ -70,11 +70,11 @@ const (
 	BackendHTTPS BackendScheme = "https"
 )
 
-// StreamOpts are the settings of a tcp or udp service.
-type StreamOpts struct {
+// StreamOptions are the settings of a tcp or udp service.
+type StreamOptions struct {
 	TLS           bool `json:"tls,omitempty"`            // tcp: the edge terminates TLS under ServiceSpec.Host
 	ProxyProtocol bool `json:"proxyProtocol,omitempty"`  // tcp: the container gets a PROXY protocol header (version 1)
-	TimeoutSecond int  `json:"timeoutSeconds,omitempty"` // of silence; 0 means DefaultTCPTimeout or DefaultUDPTimeout
+	TimeoutSeconds int  `json:"timeoutSeconds,omitempty"` // of silence; 0 means DefaultTCPTimeout or DefaultUDPTimeout
 }
 
 // SRVOptions are the settings of an srv service (RFC 2782).
@@ -179,8 +179,8 @@ func (s ServiceSpec) Validate(container string) []FieldError {
 		}
 	case ServiceUDP:
 		v.unused("host", s.Host != "", "http services and tcp services with TLS")
-		v.unused("tls", s.Stream.TLS, "tcp services")
-		v.unused("proxyProtocol", s.Stream.ProxyProtocol, "tcp services")
+		v.unused("stream.tls", s.Stream.TLS, "tcp services")
+		v.unused("stream.proxyProtocol", s.Stream.ProxyProtocol, "tcp services")
 	case ServiceSRV:
 		v.srv(s.SRV, container)
 		v.unused("host", s.Host != "", "http services and tcp services with TLS")
@@ -192,10 +192,10 @@ func (s ServiceSpec) Validate(container string) []FieldError {
 		if s.ExternalPort != 0 {
 			v.between("externalPort", s.ExternalPort, 1, 65535, "")
 		}
-		v.between("timeoutSeconds", s.Stream.TimeoutSecond, 0, int(MaxServiceTimeout.Seconds()), "")
+		v.between("stream.timeoutSeconds", s.Stream.TimeoutSeconds, 0, int(MaxServiceTimeout.Seconds()), "")
 	} else {
 		v.unused("externalPort", s.ExternalPort != 0, "tcp and udp services")
-		v.unused("stream", s.Stream != (StreamOpts{}), "tcp and udp services")
+		v.unused("stream", s.Stream != (StreamOptions{}), "tcp and udp services")
 	}
 	if s.Kind != ServiceHTTP {
 		v.unused("http", s.HTTP != (HTTPOptions{}), "http services")
@@ -236,25 +236,25 @@ func (v *serviceRules) http(o HTTPOptions) {
 	switch cmp.Or(o.Backend, BackendHTTP) {
 	case BackendHTTPS:
 		if o.BackendName != "" && !ValidDomain(o.BackendName) {
-			v.fail("backendName", "must be a lower-case DNS name")
+			v.fail("http.backendName", "must be a lower-case DNS name")
 		}
 	case BackendHTTP:
-		v.unused("backendName", o.BackendName != "", "https backends")
-		v.unused("skipVerify", o.SkipVerify, "https backends")
+		v.unused("http.backendName", o.BackendName != "", "https backends")
+		v.unused("http.skipVerify", o.SkipVerify, "https backends")
 	default:
-		v.fail("backend", "must be http or https")
+		v.fail("http.backend", "must be http or https")
 	}
-	v.between("maxBodyMiB", o.MaxBodyMiB, -1, MaxMaxBodyMiB, " MiB")
-	v.between("timeoutSeconds", o.TimeoutSecond, 0, int(MaxServiceTimeout.Seconds()), "")
+	v.between("http.maxBodyMiB", o.MaxBodyMiB, -1, MaxMaxBodyMiB, " MiB")
+	v.between("http.timeoutSeconds", o.TimeoutSeconds, 0, int(MaxServiceTimeout.Seconds()), "")
 }
 
 func (v *serviceRules) srv(o SRVOptions, container string) {
 	parts := strings.SplitN(o.Name, ".", 3)
 	if !srvName.MatchString(o.Name) || len(parts) == 3 && parts[2] != container {
-		v.fail("name", "%s", serviceName)
+		v.fail("srv.name", "%s", serviceName)
 	}
-	v.between("priority", o.Priority, 0, 65535, "")
-	v.between("weight", o.Weight, 0, 65535, "")
+	v.between("srv.priority", o.Priority, 0, 65535, "")
+	v.between("srv.weight", o.Weight, 0, 65535, "")
 }
 
 // Claims returns what nobody else may have while the service is wanted, as keys that are unique in the installation: its public
