@@ -33,10 +33,10 @@ type ServiceSpec struct {
 	// with TLS.
 	Host string `json:"host,omitempty"`
 	// ExternalPort is what edges listen on for tcp and udp; 0 in a request lets Berth choose of the site's range.
-	ExternalPort int         `json:"externalPort,omitempty"`
-	HTTP         HTTPOptions `json:"http"`
-	Stream       StreamOptions  `json:"stream"`
-	SRV          SRVOptions  `json:"srv"`
+	ExternalPort int           `json:"externalPort,omitempty"`
+	HTTP         HTTPOptions   `json:"http"`
+	Stream       StreamOptions `json:"stream"`
+	SRV          SRVOptions    `json:"srv"`
 }
 
 // ServiceKind is how a service is reached.
@@ -52,13 +52,13 @@ const (
 
 // HTTPOptions are the settings of an http service. The zero value proxies plain HTTP/1.1 with the defaults below.
 type HTTPOptions struct {
-	Backend       BackendScheme `json:"backend,omitempty"`        // empty means http
-	BackendName   string        `json:"backendName,omitempty"`    // https: name sent (SNI) and verified; empty means the public name
-	SkipVerify    bool          `json:"skipVerify,omitempty"`     // https: take any certificate of the backend
-	Auth          bool          `json:"auth,omitempty"`           // only for who is signed in at the domain's auth server
-	MaxBodyMiB    int           `json:"maxBodyMiB,omitempty"`     // of a request; 0 means DefaultMaxBodyMiB, -1 without limit
+	Backend        BackendScheme `json:"backend,omitempty"`        // empty means http
+	BackendName    string        `json:"backendName,omitempty"`    // https: name sent (SNI) and verified; empty means the public name
+	SkipVerify     bool          `json:"skipVerify,omitempty"`     // https: take any certificate of the backend
+	Auth           bool          `json:"auth,omitempty"`           // only for who is signed in at the domain's auth server
+	MaxBodyMiB     int           `json:"maxBodyMiB,omitempty"`     // of a request; 0 means DefaultMaxBodyMiB, -1 without limit
 	TimeoutSeconds int           `json:"timeoutSeconds,omitempty"` // between two reads or writes; 0 means DefaultHTTPTimeout
-	HTTP1Only     bool          `json:"http1Only,omitempty"`      // do not offer HTTP/2 to clients
+	HTTP1Only      bool          `json:"http1Only,omitempty"`      // do not offer HTTP/2 to clients
 }
 
 // BackendScheme is how an edge talks to a container.
@@ -72,8 +72,8 @@ const (
 
 // StreamOptions are the settings of a tcp or udp service.
 type StreamOptions struct {
-	TLS           bool `json:"tls,omitempty"`            // tcp: the edge terminates TLS under ServiceSpec.Host
-	ProxyProtocol bool `json:"proxyProtocol,omitempty"`  // tcp: the container gets a PROXY protocol header (version 1)
+	TLS            bool `json:"tls,omitempty"`            // tcp: the edge terminates TLS under ServiceSpec.Host
+	ProxyProtocol  bool `json:"proxyProtocol,omitempty"`  // tcp: the container gets a PROXY protocol header (version 1)
 	TimeoutSeconds int  `json:"timeoutSeconds,omitempty"` // of silence; 0 means DefaultTCPTimeout or DefaultUDPTimeout
 }
 
@@ -264,7 +264,7 @@ func (s ServiceSpec) Claims(siteID string) []string {
 	case ServiceHTTP:
 		return []string{"host " + s.Host}
 	case ServiceTCP, ServiceUDP:
-		claims := []string{fmt.Sprintf("%s %s/%d", s.Kind, siteID, s.ExternalPort)}
+		claims := []string{fmt.Sprint(s.Kind.PortClaims(siteID), s.ExternalPort)}
 		if s.Host != "" {
 			claims = append(claims, "host "+s.Host)
 		}
@@ -300,3 +300,16 @@ type ExternalDomain struct {
 func (d ExternalDomain) Holds(name string) bool {
 	return name == d.Name || strings.HasSuffix(name, "."+d.Name)
 }
+
+// DomainOf returns the external domain that a public name belongs to, the longest of several; the zero value when there is none.
+func DomainOf(all []ExternalDomain, name string) (found ExternalDomain) {
+	for _, d := range all {
+		if d.Holds(name) && len(d.Name) > len(found.Name) {
+			found = d
+		}
+	}
+	return found
+}
+
+// PortClaims begins what Claims returns for the external ports of a kind at a site.
+func (k ServiceKind) PortClaims(siteID string) string { return string(k) + " " + siteID + "/" }
