@@ -17,7 +17,6 @@ type Service struct {
 	SiteID      string
 	ServiceSpec
 	State     ServiceState
-	Message   string    // why it is failing, in the words of whoever refuses it; empty otherwise
 	Revision  int64     // of the site's network, the first that has the service, or the first that has it no longer
 	LiveSince time.Time // zero until it was served by every edge that is needed
 	CreatedAt time.Time
@@ -102,7 +101,7 @@ const (
 	DefaultPortLast  = 2999
 )
 
-// ServiceState is where a service stands, as far as the database knows. What edges serve is told by ServiceStatus.
+// ServiceState is where a service stands.
 type ServiceState string
 
 // The states of a service.
@@ -113,31 +112,42 @@ const (
 	ServiceRemoving  ServiceState = "removing"  // wanted no longer; some edge may serve it still
 )
 
-// ServiceStatus is a service beside what edges say about it.
-type ServiceStatus struct {
-	Service
-	Edges       []ServedBy      // edges of the site that count, by name
-	Certificate CertificateKind // what the host is served with; empty for services without TLS
-}
-
 // ServedBy is one edge's word on a service.
 type ServedBy struct {
 	Edge     string
 	Online   bool
 	Serves   bool
 	Revision int64  // that the edge serves
-	Message  string // why it left the service out
+	Message  string // why it leaves the service out
 }
 
-// CertificateKind says what a host is served with.
-type CertificateKind string
+// ServedBy tells for every edge of the service's site that counts whether it serves the service.
+func (s Service) ServedBy(edges []Edge) []ServedBy {
+	var all []ServedBy
+	for _, e := range edges {
+		if e.SiteID != s.SiteID || e.State == EdgeRetired {
+			continue
+		}
+		by := ServedBy{Edge: e.Name, Online: e.State == EdgeOnline, Revision: e.Applied}
+		if i := slices.IndexFunc(e.LeftOut, func(l LeftOut) bool { return l.ServiceID == s.ID }); i >= 0 {
+			by.Message = e.LeftOut[i].Reason
+		}
+		known := e.Applied >= s.Revision
+		by.Serves = by.Message == "" && known == (s.State != ServiceRemoving)
+		all = append(all, by)
+	}
+	return all
+}
 
-// The kinds of certificate.
-const (
-	CertificateNone       CertificateKind = "none"
-	CertificateSelfSigned CertificateKind = "self-signed" // until the first one is there
-	CertificateTrusted    CertificateKind = "trusted"     // issued by a CA, or uploaded
-)
+// RefusedBy returns the first edge that is online and leaves the service out, if one does.
+func (s Service) RefusedBy(edges []Edge) (ServedBy, bool) {
+	for _, by := range s.ServedBy(edges) {
+		if by.Online && by.Message != "" && by.Revision >= s.Revision {
+			return by, true
+		}
+	}
+	return ServedBy{}, false
+}
 
 var (
 	srvName     = regexp.MustCompile(`^_[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?\._(tcp|udp)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$`)

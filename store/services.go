@@ -286,7 +286,7 @@ func (s *Store) releaseService(ctx context.Context, r serviceRow, revision int64
 }
 
 // DropServices frees what services of a container were releasing up to a revision of their site that no edge is behind. Those of
-// a container that failed are parked: it gets them again when it is retried.
+// a container that did not come into being are parked: it gets them again when it is retried.
 func (s *Store) DropServices(ctx context.Context, containerID string, revision int64) error {
 	return s.Transact(ctx, func(tx *Store) error {
 		rows, err := tx.serviceRows(ctx, "container_id = ? AND state = ? AND revision <= ?", containerID, Releasing, revision)
@@ -298,7 +298,7 @@ func (s *Store) DropServices(ctx context.Context, containerID string, revision i
 			return err
 		}
 		for _, r := range rows {
-			if err == nil && c.State == domain.ContainerFailed {
+			if err == nil && (c.State == domain.ContainerFailed || c.State == domain.ContainerProvisioning) {
 				err = set[serviceRow](ctx, tx, r.ID, "service", map[string]any{"state": parked, "revision": 0})
 			} else {
 				err = remove[serviceRow](ctx, tx, r.ID, "service")
@@ -326,25 +326,28 @@ func (s *Store) dropClaims(ctx context.Context, containerID string) error {
 	return s.fault(err, "free names and ports")
 }
 
-// ParkedServices returns what a container that failed exposed, and forgets it: the caller claims it anew by ChangeServices.
-func (s *Store) ParkedServices(ctx context.Context, containerID string) (specs []domain.ServiceSpec, err error) {
-	err = s.Transact(ctx, func(tx *Store) error {
-		specs = nil
-		rows, err := tx.serviceRows(ctx, "container_id = ? AND state IN ?", containerID, []HoldState{parked, Releasing})
+// ReviveServices makes the container hold again what it exposed before it failed. The site's revision is raised by it. What
+// somebody else has taken meanwhile is a Conflict.
+func (s *Store) ReviveServices(ctx context.Context, containerID string) error {
+	return s.Transact(ctx, func(tx *Store) error {
+		rows, err := tx.serviceRows(ctx, "container_id = ? AND state <> ?", containerID, Held)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		revision, err := tx.BumpSite(ctx, rows[0].SiteID)
 		if err != nil {
 			return err
 		}
 		for _, r := range rows {
-			specs = append(specs, r.Spec)
-			if r.State == parked {
-				if err := remove[serviceRow](ctx, tx, r.ID, "service"); err != nil {
-					return err
-				}
+			if err := tx.claimFor(ctx, r.service()); err != nil {
+				return err
+			}
+			if err := set[serviceRow](ctx, tx, r.ID, "service", map[string]any{"state": Held, "revision": revision}); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
-	return specs, err
 }
 
 // ReleasingServices returns, by container, the site and the highest revision of services that wait to be dropped.

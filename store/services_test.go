@@ -19,6 +19,10 @@ func testServices(t *testing.T, e *env) {
 	s := e.site(t, "demo")
 	web, other := e.container(t, s, "web01"), e.container(t, s, "web02")
 	must(t, e.Reserve(e.ctx, s, &web))
+	must(t, e.ModifyContainer(e.ctx, web.ID, func(c *domain.Container) error {
+		c.State = domain.ContainerReady
+		return nil
+	}))
 	srv := domain.Service{ServiceSpec: domain.ServiceSpec{Kind: domain.ServiceSRV, Port: 389, SRV: domain.SRVOptions{Name: "_ldap._tcp"}}}
 
 	added, revision, err := e.ChangeServices(e.ctx, web, []domain.Service{http("app.example.org", 8080), tcp(0, 22), tcp(0, 23), srv}, nil)
@@ -99,15 +103,21 @@ func testServicesOfFailed(t *testing.T, e *env) {
 		return nil
 	}))
 	must(t, e.DropServices(e.ctx, c.ID, revision))
-	_, _, err = e.ChangeServices(e.ctx, e.container(t, s, "web02"), []domain.Service{http("app.example.org", 80)}, nil)
+	other := e.container(t, s, "web02")
+	_, _, err = e.ChangeServices(e.ctx, other, []domain.Service{http("app.example.org", 80)}, nil)
 	must(t, err) // a failed container holds nothing
-	specs, err := e.ParkedServices(e.ctx, c.ID)
+	wantKind(t, e.ReviveServices(e.ctx, c.ID), domain.Conflict)
+	revision, err = e.ReleaseServices(e.ctx, other.ID)
 	must(t, err)
-	same(t, "parked", len(specs), 1)
-	same(t, "host", specs[0].Host, "app.example.org")
-	specs, err = e.ParkedServices(e.ctx, c.ID)
+	must(t, e.ModifyContainer(e.ctx, other.ID, func(c *domain.Container) error {
+		c.State = domain.ContainerReady
+		return nil
+	}))
+	must(t, e.DropServices(e.ctx, other.ID, revision))
+	must(t, e.ReviveServices(e.ctx, c.ID))
+	list, err := e.Services(e.ctx, c.ID)
 	must(t, err)
-	same(t, "parked twice", len(specs), 0)
+	same(t, "back", list[0].State, domain.ServiceRequested)
 }
 
 func testServicesConcurrently(t *testing.T, e *env) {
@@ -189,6 +199,6 @@ func testExternalDomains(t *testing.T, e *env) {
 	wantKind(t, e.DeleteExternalDomain(e.ctx, d.ID), domain.Conflict)
 	revision, err := e.ReleaseServices(e.ctx, c.ID)
 	must(t, err)
-	must(t, e.DropServices(e.ctx, c.ID, revision))
+	must(t, e.DropServices(e.ctx, c.ID, revision)) // parked, which holds no name
 	must(t, e.DeleteExternalDomain(e.ctx, d.ID))
 }
