@@ -41,7 +41,7 @@ func (s *ExternalDomains) Create(
 			var f fields
 			name, err := domain.PublicName(in.Name)
 			if err != nil {
-				f.fail("name", "%s", domain.Words(err))
+				f.fail("name", "%s", err)
 			}
 			home, err := siteOrOnly(ctx, tx, in.Site)
 			if err != nil {

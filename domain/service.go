@@ -2,6 +2,7 @@ package domain
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net"
 	"regexp"
@@ -155,20 +156,20 @@ var (
 )
 
 // PublicName brings a name that a person typed into the one spelling that is kept: lower case, without final dot. It refuses
-// everything that may look like another name: what is not ASCII, and internationalised labels ("xn--").
+// everything that may look like another name: what is not ASCII, and internationalised labels ("xn--"). The error is the rule.
 func PublicName(s string) (string, error) {
 	name := strings.TrimSuffix(strings.ToLower(s), ".")
 	switch {
 	case strings.Contains(name, "*"):
-		return "", Errorf(Invalid, "must not be a wildcard")
+		return "", errors.New("must not be a wildcard")
 	case strings.ContainsFunc(name, func(r rune) bool { return r > 0x7e }):
-		return "", Errorf(Invalid, "must be written in ASCII letters: others may look like another name")
+		return "", errors.New("must be written in ASCII letters: others may look like another name")
 	case slices.ContainsFunc(strings.Split(name, "."), func(l string) bool { return strings.HasPrefix(l, "xn--") }):
-		return "", Errorf(Invalid, "must not have internationalised labels (xn--): they may look like another name")
+		return "", errors.New("must not have internationalised labels (xn--): they may look like another name")
 	case !ValidDomain(name) || !strings.Contains(name, "."):
-		return "", Errorf(Invalid, "must be a DNS name such as app.example.com")
+		return "", errors.New("must be a DNS name such as app.example.com")
 	case net.ParseIP(name) != nil:
-		return "", Errorf(Invalid, "must be a DNS name, not an address")
+		return "", errors.New("must be a DNS name, not an address")
 	}
 	return name, nil
 }
@@ -236,7 +237,7 @@ func (v *serviceRules) unused(field string, given bool, who string) {
 
 func (v *serviceRules) name(host string) {
 	if name, err := PublicName(host); err != nil {
-		v.fail("host", "%s", Words(err))
+		v.fail("host", "%s", err)
 	} else if name != host {
 		v.fail("host", "must be lower case and without a final dot")
 	}
