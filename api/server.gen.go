@@ -1504,7 +1504,7 @@ type ServedBy struct {
 	Message *string `json:"message,omitempty"`
 	Online  bool    `json:"online"`
 
-	// Revision Of the site's network
+	// Revision Of the site's network, that the edge serves
 	Revision int64 `json:"revision"`
 
 	// Serves What the edge last reported, also when it is offline
