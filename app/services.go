@@ -75,7 +75,7 @@ func expose(
 	ctx context.Context, tx *store.Store, actor domain.Actor, c domain.Container, change ServicesChange,
 ) (*domain.Operation, error) {
 	if len(change.Add)+len(change.Remove) == 0 {
-		return nil, domain.InvalidFields("the change", []domain.FieldError{{Field: "add", Rule: "must name a service, unless remove does"}})
+		return nil, domain.InvalidFields("the request", []domain.FieldError{{Field: "add", Rule: "must name a service, unless remove does"}})
 	}
 	add, err := services(ctx, tx, c.Name, "add", change.Add)
 	if err != nil {
@@ -128,7 +128,7 @@ func services(
 		}
 		all[i].ServiceSpec = spec
 	}
-	return all, f.err("the services")
+	return all, f.err("the request")
 }
 
 // underDomain says what is wrong with a public name that is well-formed.
@@ -165,7 +165,7 @@ func chosen(c domain.Container, have []domain.Service, refs []string) ([]string,
 			ids = append(ids, have[at].ID)
 		}
 	}
-	return ids, f.err("the services")
+	return ids, f.err("the request")
 }
 
 func reachedBy(v domain.Service) string {

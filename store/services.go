@@ -120,7 +120,7 @@ func (s *Store) addServices(
 func unlikeOthers(v domain.Service, held []serviceRow) error {
 	for _, r := range held {
 		if r.Spec.Title() == v.Title() && v.Kind != domain.ServiceSRV {
-			return refuse(fieldOf(v.Kind), "the container publishes "+v.Title()+" already")
+			return inTheWay(v, "the container publishes "+v.Title()+" already")
 		}
 	}
 	return nil
@@ -199,10 +199,17 @@ func (s *Store) claimed(ctx context.Context, v domain.Service, by claimRow) erro
 			return taken(v)
 		}
 	}
-	return refuse(fieldOf(v.Kind), v.Title()+" was just given up and some edge may still serve it: try again shortly")
+	return inTheWay(v, v.Title()+" was just given up and some edge may still serve it: try again shortly")
 }
 
-func taken(v domain.Service) error { return refuse(fieldOf(v.Kind), v.Title()+" is taken") }
+// inTheWay is the Conflict of a service that cannot be published.
+func inTheWay(v domain.Service, message string) error {
+	return &domain.Error{
+		Kind: domain.Conflict, Message: message, Fields: []domain.FieldError{{Field: fieldOf(v.Kind), Rule: "must be free"}},
+	}
+}
+
+func taken(v domain.Service) error { return inTheWay(v, v.Title()+" is taken") }
 
 // Services lists what a container exposes, oldest first, and what it gives up and some edge may still serve.
 func (s *Store) Services(ctx context.Context, containerID string) ([]domain.Service, error) {
