@@ -30,6 +30,8 @@ func (s Set) Register(r worker.ActivityRegistry) {
 		domain.ActivityPlace:      s.Records.Place,
 		domain.ActivityUnplace:    s.Records.Unplace,
 		domain.ActivityRelease:    s.Records.Release,
+		domain.ActivityWithdraw:   s.Records.Withdraw,
+		domain.ActivityRestore:    s.Records.Restore,
 		domain.ActivityRename:     s.Records.Rename,
 		domain.ActivityFinish:     s.Records.Finish,
 		domain.ActivityRemove:     s.Records.Remove,
@@ -38,6 +40,7 @@ func (s Set) Register(r worker.ActivityRegistry) {
 
 		domain.ActivityAwaitServed:   s.Network.AwaitServed,
 		domain.ActivityAwaitReleased: s.Network.AwaitReleased,
+		domain.ActivityAwaitLive:     s.Network.AwaitLive,
 
 		domain.ActivityCreate:      s.Proxmox.Create,
 		domain.ActivityConfigure:   s.Proxmox.Configure,

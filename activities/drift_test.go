@@ -113,7 +113,7 @@ func TestStraysAndHandEditsAreReported(t *testing.T) {
 	w.must(w.store.Unplace(ctx, lost.ID))
 	_, _, err := w.store.Release(ctx, lost.ID)
 	w.must(err)
-	w.must(w.store.DropReleased(ctx, lost.ID))
+	w.must(w.store.DropReleased(ctx, lost.ID, 1<<40))
 	w.must(w.store.DeleteContainer(ctx, lost.ID))
 	memory, tags := 1024, []string{}
 	w.must(w.client.Configure(ctx, "pve1", w.container(edited).Placement.VMID, proxmox.ConfigChange{MemoryMiB: &memory}))

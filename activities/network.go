@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,13 +68,74 @@ func (n *Network) AwaitReleased(ctx context.Context, in domain.RevisionInput) (s
 	})
 	if ctx.Err() == nil && bounded.Err() != nil {
 		n.journal().add(ctx, in.OperationInput, "release", warning,
-			"Address and name stay reserved until these edges have let go of them or are retired: "+strings.Join(away, ", ")+".")
+			"What was given up stays reserved until these edges have let go of it or are retired: "+strings.Join(away, ", ")+".")
 		return struct{}{}, nil
 	}
 	if err != nil {
 		return struct{}{}, err
 	}
-	return struct{}{}, n.Store.DropReleased(ctx, in.ContainerID)
+	return struct{}{}, drop(ctx, n.Store, in.ContainerID, in.Revision)
+}
+
+// drop frees what a container was releasing up to a revision of its site that no edge is behind.
+func drop(ctx context.Context, db *store.Store, containerID string, revision int64) error {
+	return db.Transact(ctx, func(tx *store.Store) error {
+		if err := tx.DropReleased(ctx, containerID, revision); err != nil {
+			return err
+		}
+		return tx.DropServices(ctx, containerID, revision)
+	})
+}
+
+// AwaitLive waits until services are served by every edge of the site that is online, and at least one. It fails for good when
+// an edge says that it leaves one out.
+func (n *Network) AwaitLive(ctx context.Context, in domain.LiveInput) (struct{}, error) {
+	since := time.Now()
+	tick := time.NewTicker(n.Poll)
+	defer tick.Stop()
+	for {
+		waiting, err := n.notLive(ctx, in)
+		if err != nil {
+			return struct{}{}, err
+		}
+		if len(waiting) == 0 {
+			n.journal().add(ctx, in.OperationInput, "expose", info,
+				"The edges serve it, "+time.Since(since).Round(time.Millisecond).String()+" after they were asked.")
+			return struct{}{}, nil
+		}
+		activity.RecordHeartbeat(ctx, strings.Join(waiting, ", "))
+		select {
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return struct{}{}, domain.Errorf(domain.Permanent, "Not served in time: %s; see `berth edge list`.", strings.Join(waiting, ", "))
+			}
+			return struct{}{}, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// notLive names the services that are not live yet.
+func (n *Network) notLive(ctx context.Context, in domain.LiveInput) (waiting []string, err error) {
+	services, err := n.Store.Services(ctx, in.ContainerID)
+	if err != nil {
+		return nil, err
+	}
+	edges, err := all(func(p store.Page) ([]domain.Edge, string, error) { return n.Store.Edges(ctx, in.SiteID, p) })
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range services {
+		wanted := v.State == domain.ServiceRequested && (len(in.Services) == 0 || slices.Contains(in.Services, v.ID))
+		if !wanted {
+			continue
+		}
+		if by, ok := v.RefusedBy(edges); ok {
+			return nil, domain.Errorf(domain.Permanent, "Edge %s leaves out %s: %s", by.Edge, v.Title(), by.Message)
+		}
+		waiting = append(waiting, v.Title())
+	}
+	return waiting, nil
 }
 
 func (n *Network) wait(ctx context.Context, in domain.RevisionInput, done func(live, releasable bool, waiting []string) bool) error {

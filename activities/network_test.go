@@ -60,7 +60,7 @@ func TestImportLeavesTheCTRunning(t *testing.T) {
 	w.must(w.store.Unplace(ctx, found.ID))
 	_, _, err := w.store.Release(ctx, found.ID)
 	w.must(err)
-	w.must(w.store.DropReleased(ctx, found.ID))
+	w.must(w.store.DropReleased(ctx, found.ID, 1<<40))
 	w.must(w.store.DeleteContainer(ctx, found.ID))
 
 	c := domain.Container{ID: domain.NewID(), Name: "web01", SiteID: w.site.ID, Owner: "anna", State: domain.ContainerProvisioning, Spec: w.spec()}

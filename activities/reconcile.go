@@ -142,24 +142,35 @@ func (p *pass) start(ctx context.Context, op domain.Operation) error {
 	return err
 }
 
-// releases frees addresses that every edge has let go of.
+// releases frees addresses, names and ports that every edge has let go of.
 func (p *pass) releases(ctx context.Context) error {
-	releasing, err := p.Store.Releasing(ctx)
+	reservations, err := p.Store.Releasing(ctx)
 	if err != nil {
 		return err
 	}
-	for _, r := range releasing {
-		_, free, _, err := p.Store.RevisionServed(ctx, r.SiteID, r.ReleaseRevision)
-		if err != nil {
+	services, err := p.Store.ReleasingServices(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range reservations {
+		if err := p.release(ctx, r.ContainerID, r.SiteID, r.ReleaseRevision); err != nil {
 			return err
 		}
-		if free && !p.DryRun {
-			if err := p.Store.DropReleased(ctx, r.ContainerID); err != nil {
-				return err
-			}
+	}
+	for _, v := range services {
+		if err := p.release(ctx, v.ContainerID, v.SiteID, v.Revision); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (p *pass) release(ctx context.Context, containerID, siteID string, revision int64) error {
+	_, free, _, err := p.Store.RevisionServed(ctx, siteID, revision)
+	if err != nil || !free || p.DryRun {
+		return err
+	}
+	return drop(ctx, p.Store, containerID, revision)
 }
 
 // prune drops rows that have served their time.

@@ -62,8 +62,12 @@ func (r *Records) Begin(ctx context.Context, in domain.OperationInput) (domain.B
 		}
 		begun.SiteID, begun.Revision, begun.Placed = c.SiteID, site.Desired, c.Placement.VMID != 0
 		if in.Kind == domain.OpDelete {
-			begun.Quarantined, err = quarantined(ctx, tx, c.ID)
+			if begun.Quarantined, err = quarantined(ctx, tx, c.ID); err != nil {
+				return err
+			}
 		}
+		services, err := tx.Services(ctx, c.ID)
+		begun.Services = len(services)
 		return err
 	})
 	return begun, err
@@ -84,17 +88,39 @@ func quarantined(ctx context.Context, tx *store.Store, containerID string) (stri
 	return strings.Join(left, ", "), nil
 }
 
-// Release gives address, MAC and name of the container back, or quarantines them. They are free for others only once
-// the edges serve a revision without them.
-func (r *Records) Release(ctx context.Context, in domain.ReleaseInput) (domain.Released, error) {
-	if in.Quarantine != "" {
-		return domain.Released{}, r.Store.QuarantineAddress(ctx, in.ContainerID, in.OperationID, in.Quarantine)
-	}
-	revision, held, err := r.Store.Release(ctx, in.ContainerID)
-	if err != nil || !held {
+// Release gives address, MAC and name of the container back, or quarantines them, and whatever it exposes. They are free for
+// others only once the edges serve a revision without them.
+func (r *Records) Release(ctx context.Context, in domain.ReleaseInput) (out domain.Released, err error) {
+	err = r.Store.Transact(ctx, func(tx *store.Store) error {
+		if out.Revision, err = tx.ReleaseServices(ctx, in.ContainerID); err != nil {
+			return err
+		}
+		if in.Quarantine != "" {
+			return tx.QuarantineAddress(ctx, in.ContainerID, in.OperationID, in.Quarantine)
+		}
+		revision, held, err := tx.Release(ctx, in.ContainerID)
+		if held {
+			out.Revision = revision
+		}
+		return err
+	})
+	return out, err
+}
+
+// Withdraw takes what the container exposes out of what edges serve.
+func (r *Records) Withdraw(ctx context.Context, in domain.OperationInput) (domain.Released, error) {
+	revision, err := r.Store.ReleaseServices(ctx, in.ContainerID)
+	return domain.Released{Revision: revision}, err
+}
+
+// Restore undoes what an expose operation changed.
+func (r *Records) Restore(ctx context.Context, in domain.OperationInput) (domain.Released, error) {
+	op, err := r.Store.Operation(ctx, in.OperationID)
+	if err != nil || op.Params.Services == nil {
 		return domain.Released{}, err
 	}
-	return domain.Released{Revision: revision}, nil
+	revision, err := r.Store.RestoreServices(ctx, in.ContainerID, op.Params.Services.Added, op.Params.Services.Removed)
+	return domain.Released{Revision: revision}, err
 }
 
 // Unplace frees the VMID of the container, or quarantines it.

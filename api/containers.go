@@ -33,6 +33,7 @@ func (s *server) CreateContainer(ctx context.Context, r CreateContainerRequestOb
 	b := r.Body
 	container, operation, err := s.app.Containers.Create(ctx, actor, app.ContainerInput{
 		Name: b.Name, Site: value(b.Site), Owner: value(b.Owner), Spec: specOf(b), Node: value(b.Node),
+		Services: convert(value(b.Services), specOfService),
 	}, value(r.Params.IdempotencyKey))
 	if err != nil {
 		return nil, err

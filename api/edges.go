@@ -106,6 +106,9 @@ func (s *server) PostEdgeReport(ctx context.Context, r PostEdgeReportRequestObje
 		Reloads: b.Reloads, Leases: convert(value(b.Leases), func(l Lease) domain.Lease {
 			return domain.Lease{Address: l.Address, MAC: l.MAC, Hostname: value(l.Hostname), Expires: l.Expires}
 		}),
+		LeftOut: convert(value(b.LeftOut), func(l LeftOut) domain.LeftOut {
+			return domain.LeftOut{ServiceID: l.ServiceID, Reason: l.Reason}
+		}),
 	}
 	if err := s.app.Edges.Report(ctx, actor, report); err != nil {
 		return nil, err

@@ -159,6 +159,24 @@ func (e FindingSeverity) Valid() bool {
 	}
 }
 
+// Defines values for HTTPOptionsBackend.
+const (
+	HTTPOptionsBackendHTTP  HTTPOptionsBackend = "http"
+	HTTPOptionsBackendHTTPS HTTPOptionsBackend = "https"
+)
+
+// Valid indicates whether the value is a known member of the HTTPOptionsBackend enum.
+func (e HTTPOptionsBackend) Valid() bool {
+	switch e {
+	case HTTPOptionsBackendHTTP:
+		return true
+	case HTTPOptionsBackendHTTPS:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NodeState.
 const (
 	NodeStateOffline NodeState = "offline"
@@ -204,6 +222,7 @@ func (e OperationEventLevel) Valid() bool {
 // Defines values for OperationKind.
 const (
 	OperationKindDelete      OperationKind = "delete"
+	OperationKindExpose      OperationKind = "expose"
 	OperationKindImport      OperationKind = "import"
 	OperationKindPower       OperationKind = "power"
 	OperationKindProvision   OperationKind = "provision"
@@ -215,6 +234,8 @@ const (
 func (e OperationKind) Valid() bool {
 	switch e {
 	case OperationKindDelete:
+		return true
+	case OperationKindExpose:
 		return true
 	case OperationKindImport:
 		return true
@@ -372,6 +393,69 @@ func (e Scope) Valid() bool {
 	}
 }
 
+// Defines values for ServiceCertificate.
+const (
+	ServiceCertificateSelfSigned ServiceCertificate = "self-signed"
+)
+
+// Valid indicates whether the value is a known member of the ServiceCertificate enum.
+func (e ServiceCertificate) Valid() bool {
+	switch e {
+	case ServiceCertificateSelfSigned:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ServiceState.
+const (
+	ServiceStateFailing   ServiceState = "failing"
+	ServiceStateLive      ServiceState = "live"
+	ServiceStateRemoving  ServiceState = "removing"
+	ServiceStateRequested ServiceState = "requested"
+)
+
+// Valid indicates whether the value is a known member of the ServiceState enum.
+func (e ServiceState) Valid() bool {
+	switch e {
+	case ServiceStateFailing:
+		return true
+	case ServiceStateLive:
+		return true
+	case ServiceStateRemoving:
+		return true
+	case ServiceStateRequested:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ServiceKind.
+const (
+	ServiceKindHTTP ServiceKind = "http"
+	ServiceKindSRV  ServiceKind = "srv"
+	ServiceKindTCP  ServiceKind = "tcp"
+	ServiceKindUDP  ServiceKind = "udp"
+)
+
+// Valid indicates whether the value is a known member of the ServiceKind enum.
+func (e ServiceKind) Valid() bool {
+	switch e {
+	case ServiceKindHTTP:
+		return true
+	case ServiceKindSRV:
+		return true
+	case ServiceKindTCP:
+		return true
+	case ServiceKindUDP:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SiteState.
 const (
 	SiteStateChanging SiteState = "changing"
@@ -460,6 +544,12 @@ type AuditEntry struct {
 type AuditList struct {
 	Items []AuditEntry `json:"items"`
 	Next  *string      `json:"next,omitempty"`
+}
+
+// Challenge What an ACME server asks for (RFC 8555, 8.3).
+type Challenge struct {
+	KeyAuthorization string `json:"keyAuthorization"`
+	Token            string `json:"token"`
 }
 
 // Cluster defines model for Cluster.
@@ -640,6 +730,9 @@ type ContainerCreate struct {
 	// Owner User name; the caller when absent. Administrators only
 	Owner *string `json:"owner,omitempty"`
 
+	// Services What it exposes from the start
+	Services *[]ServiceSpec `json:"services,omitempty"`
+
 	// Site ID or name of the site; may be left out when there is only one
 	Site    *string `json:"site,omitempty"`
 	SwapMiB *int    `json:"swapMiB,omitempty"`
@@ -751,6 +844,16 @@ type Edge struct {
 // EdgeState defines model for Edge.State.
 type EdgeState string
 
+// EdgeCertificate defines model for EdgeCertificate.
+type EdgeCertificate struct {
+	// Chain PEM, leaf first
+	Chain string `json:"chain"`
+	ID    string `json:"id"`
+
+	// Key PEM
+	Key string `json:"key"`
+}
+
 // EdgeEnroll defines model for EdgeEnroll.
 type EdgeEnroll struct {
 	// Name 1 to 63 of a-z, 0-9 and -, starting and ending with a letter or digit
@@ -768,10 +871,13 @@ type EdgeList struct {
 
 // EdgeReport defines model for EdgeReport.
 type EdgeReport struct {
-	Address  *string            `json:"address,omitempty"`
-	Applied  int64              `json:"applied"`
-	Fetched  int64              `json:"fetched"`
-	Leases   *[]Lease           `json:"leases"`
+	Address *string  `json:"address,omitempty"`
+	Applied int64    `json:"applied"`
+	Fetched int64    `json:"fetched"`
+	Leases  *[]Lease `json:"leases"`
+
+	// LeftOut Services that the edge does not serve
+	LeftOut  *[]LeftOut         `json:"leftOut,omitempty"`
 	Message  *string            `json:"message,omitempty"`
 	Reloads  int64              `json:"reloads"`
 	Versions *map[string]string `json:"versions,omitempty"`
@@ -813,6 +919,44 @@ type EnrolledEdge struct {
 // EnrolledEdgeState defines model for EnrolledEdge.State.
 type EnrolledEdgeState string
 
+// ExternalDomain defines model for ExternalDomain.
+type ExternalDomain struct {
+	// AuthServer Base URL of the oauth2-proxy that signs people in
+	AuthServer *string   `json:"authServer,omitempty"`
+	CreatedAt  time.Time `json:"createdAt"`
+	ID         string    `json:"id"`
+
+	// Name Example: example.com
+	Name string `json:"name"`
+
+	// Site Another object, by ID and name.
+	Site    Ref   `json:"site"`
+	Version int64 `json:"version"`
+}
+
+// ExternalDomainCreate defines model for ExternalDomainCreate.
+type ExternalDomainCreate struct {
+	// AuthServer Base URL of an oauth2-proxy, such as https://auth.example.com
+	AuthServer *string `json:"authServer,omitempty"`
+	Name       string  `json:"name"`
+
+	// Site ID or name of the default site; may be left out when there is only one
+	Site *string `json:"site,omitempty"`
+}
+
+// ExternalDomainList defines model for ExternalDomainList.
+type ExternalDomainList struct {
+	Items []ExternalDomain `json:"items"`
+	Next  *string          `json:"next,omitempty"`
+}
+
+// ExternalDomainUpdate defines model for ExternalDomainUpdate.
+type ExternalDomainUpdate struct {
+	// AuthServer Empty for none
+	AuthServer *string `json:"authServer,omitempty"`
+	Site       *string `json:"site,omitempty"`
+}
+
 // FieldError defines model for FieldError.
 type FieldError struct {
 	// Field Path of the field in the request, such as `env.PATH`
@@ -852,6 +996,33 @@ type Guest struct {
 type GuestList struct {
 	Items []Guest `json:"items"`
 }
+
+// HTTPOptions defines model for HTTPOptions.
+type HTTPOptions struct {
+	// Auth Only for who is signed in at the domain's auth server
+	Auth *bool `json:"auth,omitempty"`
+
+	// Backend How edges talk to the container
+	Backend *HTTPOptionsBackend `json:"backend,omitempty"`
+
+	// BackendName Name that an https backend is asked for (SNI) and must prove; the public name when absent
+	BackendName *string `json:"backendName,omitempty"`
+
+	// HTTP1Only Do not offer HTTP/2
+	HTTP1Only *bool `json:"http1Only,omitempty"`
+
+	// MaxBodyMiB Largest body of a request; 0 or absent means 2048, -1 without limit
+	MaxBodyMiB *int `json:"maxBodyMiB,omitempty"`
+
+	// SkipVerify Take any certificate of an https backend
+	SkipVerify *bool `json:"skipVerify,omitempty"`
+
+	// TimeoutSeconds Between two reads or writes; 0 or absent means 60
+	TimeoutSeconds *int `json:"timeoutSeconds,omitempty"`
+}
+
+// HTTPOptionsBackend How edges talk to the container
+type HTTPOptionsBackend string
 
 // Host A DHCP reservation and a DNS name.
 type Host struct {
@@ -922,6 +1093,13 @@ type Lease struct {
 	Expires  time.Time `json:"expires"`
 	Hostname *string   `json:"hostname,omitempty"`
 	MAC      string    `json:"mac"`
+}
+
+// LeftOut defines model for LeftOut.
+type LeftOut struct {
+	// Reason In the words of the program that refused it
+	Reason    string `json:"reason"`
+	ServiceID string `json:"serviceId"`
 }
 
 // Name 1 to 63 of a-z, 0-9 and -, starting and ending with a letter or digit
@@ -1305,8 +1483,118 @@ type Reservation struct {
 // ReservationState `releasing` until every edge has forgotten it, `quarantined` when its container is gone for good
 type ReservationState string
 
+// SRVOptions defines model for SRVOptions.
+type SRVOptions struct {
+	// Name `_service._proto` in the site's domain, or with the container's name behind it
+	//
+	// Example: _ldap._tcp
+	Name     *string `json:"name,omitempty"`
+	Priority *int    `json:"priority,omitempty"`
+	Weight   *int    `json:"weight,omitempty"`
+}
+
 // Scope defines model for Scope.
 type Scope string
+
+// ServedBy defines model for ServedBy.
+type ServedBy struct {
+	Edge string `json:"edge"`
+
+	// Message Why it leaves the service out
+	Message *string `json:"message,omitempty"`
+	Online  bool    `json:"online"`
+
+	// Revision Of the site's network, that the edge serves
+	Revision int64 `json:"revision"`
+
+	// Serves What the edge last reported, also when it is offline
+	Serves bool `json:"serves"`
+}
+
+// ServedService A service with the host name of its container.
+type ServedService struct {
+	AuthServer *string `json:"authServer,omitempty"`
+
+	// Certificate ID among the certificates; absent for the edge's own self-signed one
+	Certificate  *string        `json:"certificate,omitempty"`
+	ExternalPort *int           `json:"externalPort,omitempty"`
+	Host         *string        `json:"host,omitempty"`
+	Hostname     string         `json:"hostname"`
+	HTTP         *HTTPOptions   `json:"http,omitempty"`
+	ID           string         `json:"id"`
+	Kind         ServiceKind    `json:"kind"`
+	Port         int            `json:"port"`
+	SRV          *SRVOptions    `json:"srv,omitempty"`
+	Stream       *StreamOptions `json:"stream,omitempty"`
+}
+
+// Service defines model for Service.
+type Service struct {
+	// Certificate What its host is served with; absent for services without TLS
+	Certificate  *ServiceCertificate `json:"certificate,omitempty"`
+	CreatedAt    time.Time           `json:"createdAt"`
+	Edges        []ServedBy          `json:"edges"`
+	ExternalPort *int                `json:"externalPort,omitempty"`
+	Host         *string             `json:"host,omitempty"`
+	HTTP         *HTTPOptions        `json:"http,omitempty"`
+	ID           string              `json:"id"`
+	Kind         ServiceKind         `json:"kind"`
+	LiveSince    *time.Time          `json:"liveSince,omitempty"`
+
+	// Message Why it is failing, in the words of the edge
+	Message *string     `json:"message,omitempty"`
+	Port    int         `json:"port"`
+	SRV     *SRVOptions `json:"srv,omitempty"`
+
+	// State `live` when every edge that is online serves it, and at least one does
+	State  ServiceState   `json:"state"`
+	Stream *StreamOptions `json:"stream,omitempty"`
+
+	// Title What it is reached by
+	//
+	// Example: https://app.example.com
+	Title string `json:"title"`
+}
+
+// ServiceCertificate What its host is served with; absent for services without TLS
+type ServiceCertificate string
+
+// ServiceState `live` when every edge that is online serves it, and at least one does
+type ServiceState string
+
+// ServiceKind defines model for ServiceKind.
+type ServiceKind string
+
+// ServiceList defines model for ServiceList.
+type ServiceList struct {
+	Items []Service `json:"items"`
+}
+
+// ServiceSpec What a container exposes. `http` counts for kind http, `stream` for tcp and udp, `srv` for srv.
+type ServiceSpec struct {
+	// ExternalPort Port of the edges for tcp and udp; chosen of the site's range when absent
+	ExternalPort *int `json:"externalPort,omitempty"`
+
+	// Host Public name under an external domain; for http, and tcp with TLS
+	//
+	// Example: app.example.com
+	Host *string      `json:"host,omitempty"`
+	HTTP *HTTPOptions `json:"http,omitempty"`
+	Kind ServiceKind  `json:"kind"`
+
+	// Port Port that the container listens on
+	Port   int            `json:"port"`
+	SRV    *SRVOptions    `json:"srv,omitempty"`
+	Stream *StreamOptions `json:"stream,omitempty"`
+}
+
+// ServicesChange defines model for ServicesChange.
+type ServicesChange struct {
+	Add *[]ServiceSpec `json:"add,omitempty"`
+
+	// Remove IDs, or what the services are reached by: a public name, `tcp/2001`, the name of an SRV record
+	Remove *[]string `json:"remove,omitempty"`
+}
 
 // Site defines model for Site.
 type Site struct {
@@ -1329,6 +1617,12 @@ type Site struct {
 	LeaseTime   string   `json:"leaseTime"`
 	Name        string   `json:"name"`
 	Nameservers []string `json:"nameservers"`
+
+	// PortFirst First external port for tcp and udp services
+	PortFirst int `json:"portFirst"`
+
+	// PortLast Last external port
+	PortLast int `json:"portLast"`
 
 	// Published Revision that edges may fetch
 	Published  int64  `json:"published"`
@@ -1374,6 +1668,12 @@ type SiteCreate struct {
 	// Nameservers Given by DHCP; the edges' own addresses when absent
 	Nameservers *[]string `json:"nameservers,omitempty"`
 
+	// PortFirst First external port for tcp and udp services
+	PortFirst *int `json:"portFirst,omitempty"`
+
+	// PortLast Last external port for tcp and udp services
+	PortLast *int `json:"portLast,omitempty"`
+
 	// RangeFirst First address for containers
 	RangeFirst string `json:"rangeFirst"`
 
@@ -1414,30 +1714,35 @@ type SiteUpdate struct {
 	// Name 1 to 63 of a-z, 0-9 and -, starting and ending with a letter or digit
 	Name        *Name     `json:"name,omitempty"`
 	Nameservers *[]string `json:"nameservers,omitempty"`
+	PortFirst   *int      `json:"portFirst,omitempty"`
+	PortLast    *int      `json:"portLast,omitempty"`
 	RangeFirst  *string   `json:"rangeFirst,omitempty"`
 	RangeLast   *string   `json:"rangeLast,omitempty"`
 }
 
 // Snapshot Everything an edge needs to serve its site.
 type Snapshot struct {
-	CIDR         string  `json:"cidr"`
-	Domain       string  `json:"domain"`
-	DynamicFirst *string `json:"dynamicFirst,omitempty"`
-	DynamicLast  *string `json:"dynamicLast,omitempty"`
+	Certificates *[]EdgeCertificate `json:"certificates,omitempty"`
+	Challenges   *[]Challenge       `json:"challenges,omitempty"`
+	CIDR         string             `json:"cidr"`
+	Domain       string             `json:"domain"`
+	DynamicFirst *string            `json:"dynamicFirst,omitempty"`
+	DynamicLast  *string            `json:"dynamicLast,omitempty"`
 
 	// Edges Addresses of all edges of the site
-	Edges        *[]string   `json:"edges,omitempty"`
-	Forwarders   *[]string   `json:"forwarders,omitempty"`
-	Gateway      string      `json:"gateway"`
-	Hosts        *[]Host     `json:"hosts"`
-	LeaseSeconds int64       `json:"leaseSeconds"`
-	Names        *[]HostName `json:"names"`
-	Nameservers  *[]string   `json:"nameservers,omitempty"`
-	RangeFirst   string      `json:"rangeFirst"`
-	RangeLast    string      `json:"rangeLast"`
-	Revision     int64       `json:"revision"`
-	Site         string      `json:"site"`
-	SiteID       string      `json:"siteId"`
+	Edges        *[]string        `json:"edges,omitempty"`
+	Forwarders   *[]string        `json:"forwarders,omitempty"`
+	Gateway      string           `json:"gateway"`
+	Hosts        *[]Host          `json:"hosts"`
+	LeaseSeconds int64            `json:"leaseSeconds"`
+	Names        *[]HostName      `json:"names"`
+	Nameservers  *[]string        `json:"nameservers,omitempty"`
+	RangeFirst   string           `json:"rangeFirst"`
+	RangeLast    string           `json:"rangeLast"`
+	Revision     int64            `json:"revision"`
+	Services     *[]ServedService `json:"services,omitempty"`
+	Site         string           `json:"site"`
+	SiteID       string           `json:"siteId"`
 }
 
 // Status defines model for Status.
@@ -1465,6 +1770,18 @@ type Storage struct {
 // StorageList defines model for StorageList.
 type StorageList struct {
 	Items []Storage `json:"items"`
+}
+
+// StreamOptions defines model for StreamOptions.
+type StreamOptions struct {
+	// ProxyProtocol tcp: the container gets a PROXY protocol header
+	ProxyProtocol *bool `json:"proxyProtocol,omitempty"`
+
+	// TimeoutSeconds Of silence; 0 or absent means 600 for tcp and 60 for udp
+	TimeoutSeconds *int `json:"timeoutSeconds,omitempty"`
+
+	// TLS tcp: edges terminate TLS under `host`
+	TLS *bool `json:"tls,omitempty"`
 }
 
 // Token defines model for Token.
@@ -1551,6 +1868,9 @@ type Cursor = string
 
 // EdgeRef defines model for EdgeRef.
 type EdgeRef = string
+
+// ExternalDomainRef defines model for ExternalDomainRef.
+type ExternalDomainRef = string
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
@@ -1714,6 +2034,21 @@ type RetryContainerParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListServicesParams defines parameters for ListServices.
+type ListServicesParams struct {
+	// Site ID or name of a site
+	Site *InSite `form:"site,omitempty" json:"site,omitempty"`
+}
+
+// ChangeServicesParams defines parameters for ChangeServices.
+type ChangeServicesParams struct {
+	// Site ID or name of a site
+	Site *InSite `form:"site,omitempty" json:"site,omitempty"`
+
+	// IdempotencyKey Any string of the caller's; a repeated request with the same key starts nothing new
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // GetEdgeSnapshotParams defines parameters for GetEdgeSnapshot.
 type GetEdgeSnapshotParams struct {
 	// Wait How long to wait for a change, in seconds
@@ -1733,6 +2068,27 @@ type ListEdgesParams struct {
 
 	// Cursor `next` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListExternalDomainsParams defines parameters for ListExternalDomains.
+type ListExternalDomainsParams struct {
+	// Cursor `next` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit Most items to answer
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// DeleteExternalDomainParams defines parameters for DeleteExternalDomain.
+type DeleteExternalDomainParams struct {
+	// IfMatch The ETag that the object must still have; refused with 412 when it has another
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateExternalDomainParams defines parameters for UpdateExternalDomain.
+type UpdateExternalDomainParams struct {
+	// IfMatch The ETag that the object must still have; refused with 412 when it has another
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // InspectImageParams defines parameters for InspectImage.
@@ -1882,11 +2238,20 @@ type UpdateContainerJSONRequestBody = ContainerUpdate
 // PowerContainerJSONRequestBody defines body for PowerContainer for application/json ContentType.
 type PowerContainerJSONRequestBody = PowerRequest
 
+// ChangeServicesJSONRequestBody defines body for ChangeServices for application/json ContentType.
+type ChangeServicesJSONRequestBody = ServicesChange
+
 // PostEdgeReportJSONRequestBody defines body for PostEdgeReport for application/json ContentType.
 type PostEdgeReportJSONRequestBody = EdgeReport
 
 // EnrollEdgeJSONRequestBody defines body for EnrollEdge for application/json ContentType.
 type EnrollEdgeJSONRequestBody = EdgeEnroll
+
+// CreateExternalDomainJSONRequestBody defines body for CreateExternalDomain for application/json ContentType.
+type CreateExternalDomainJSONRequestBody = ExternalDomainCreate
+
+// UpdateExternalDomainJSONRequestBody defines body for UpdateExternalDomain for application/json ContentType.
+type UpdateExternalDomainJSONRequestBody = ExternalDomainUpdate
 
 // AddImageJSONRequestBody defines body for AddImage for application/json ContentType.
 type AddImageJSONRequestBody = ImageAdd
@@ -1971,6 +2336,12 @@ type ServerInterface interface {
 	// RetryContainer Try again what a container failed at or needs attention for
 	// (POST /api/v1/containers/{container}/retry)
 	RetryContainer(c *gin.Context, container ContainerRef, params RetryContainerParams)
+	// ListServices List what a container exposes, and what edges say about it
+	// (GET /api/v1/containers/{container}/services)
+	ListServices(c *gin.Context, container ContainerRef, params ListServicesParams)
+	// ChangeServices Add services to a container and remove others
+	// (POST /api/v1/containers/{container}/services)
+	ChangeServices(c *gin.Context, container ContainerRef, params ChangeServicesParams)
 	// PostEdgeReport Report the state of the calling edge
 	// (POST /api/v1/edge/report)
 	PostEdgeReport(c *gin.Context)
@@ -1992,6 +2363,21 @@ type ServerInterface interface {
 	// RetireEdge Retire an edge
 	// (POST /api/v1/edges/{edge}/retire)
 	RetireEdge(c *gin.Context, edge EdgeRef)
+	// ListExternalDomains List the external domains
+	// (GET /api/v1/external-domains)
+	ListExternalDomains(c *gin.Context, params ListExternalDomainsParams)
+	// CreateExternalDomain Let services be published under a public DNS zone
+	// (POST /api/v1/external-domains)
+	CreateExternalDomain(c *gin.Context)
+	// DeleteExternalDomain Forget an external domain that nothing is published under
+	// (DELETE /api/v1/external-domains/{externalDomain})
+	DeleteExternalDomain(c *gin.Context, externalDomain ExternalDomainRef, params DeleteExternalDomainParams)
+	// GetExternalDomain Get an external domain
+	// (GET /api/v1/external-domains/{externalDomain})
+	GetExternalDomain(c *gin.Context, externalDomain ExternalDomainRef)
+	// UpdateExternalDomain Change an external domain
+	// (PATCH /api/v1/external-domains/{externalDomain})
+	UpdateExternalDomain(c *gin.Context, externalDomain ExternalDomainRef, params UpdateExternalDomainParams)
 	// ListImages List the images that administrators recommend
 	// (GET /api/v1/images)
 	ListImages(c *gin.Context)
@@ -2860,6 +3246,99 @@ func (siw *ServerInterfaceWrapper) RetryContainer(c *gin.Context) {
 	siw.Handler.RetryContainer(c, container, params)
 }
 
+// ListServices operation middleware
+func (siw *ServerInterfaceWrapper) ListServices(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "container" -------------
+	var container ContainerRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "container", c.Param("container"), &container, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter container: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListServicesParams
+
+	// ------------- Optional query parameter "site" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "site", c.Request.URL.Query(), &params.Site, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter site: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListServices(c, container, params)
+}
+
+// ChangeServices operation middleware
+func (siw *ServerInterfaceWrapper) ChangeServices(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "container" -------------
+	var container ContainerRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "container", c.Param("container"), &container, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter container: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeServicesParams
+
+	// ------------- Optional query parameter "site" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "site", c.Request.URL.Query(), &params.Site, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter site: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeServices(c, container, params)
+}
+
 // PostEdgeReport operation middleware
 func (siw *ServerInterfaceWrapper) PostEdgeReport(c *gin.Context) {
 
@@ -3050,6 +3529,177 @@ func (siw *ServerInterfaceWrapper) RetireEdge(c *gin.Context) {
 	}
 
 	siw.Handler.RetireEdge(c, edge)
+}
+
+// ListExternalDomains operation middleware
+func (siw *ServerInterfaceWrapper) ListExternalDomains(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListExternalDomainsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListExternalDomains(c, params)
+}
+
+// CreateExternalDomain operation middleware
+func (siw *ServerInterfaceWrapper) CreateExternalDomain(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateExternalDomain(c)
+}
+
+// DeleteExternalDomain operation middleware
+func (siw *ServerInterfaceWrapper) DeleteExternalDomain(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "externalDomain" -------------
+	var externalDomain ExternalDomainRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "externalDomain", c.Param("externalDomain"), &externalDomain, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter externalDomain: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteExternalDomainParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteExternalDomain(c, externalDomain, params)
+}
+
+// GetExternalDomain operation middleware
+func (siw *ServerInterfaceWrapper) GetExternalDomain(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "externalDomain" -------------
+	var externalDomain ExternalDomainRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "externalDomain", c.Param("externalDomain"), &externalDomain, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter externalDomain: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetExternalDomain(c, externalDomain)
+}
+
+// UpdateExternalDomain operation middleware
+func (siw *ServerInterfaceWrapper) UpdateExternalDomain(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "externalDomain" -------------
+	var externalDomain ExternalDomainRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "externalDomain", c.Param("externalDomain"), &externalDomain, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter externalDomain: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateExternalDomainParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UpdateExternalDomain(c, externalDomain, params)
 }
 
 // ListImages operation middleware
@@ -4363,6 +5013,13 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/images/inspect", wrapper.InspectImage)
 	router.GET(options.BaseURL+"/api/v1/quarantines", wrapper.ListQuarantines)
 	router.POST(options.BaseURL+"/api/v1/quarantines/:quarantine/release", wrapper.ReleaseQuarantine)
+	router.GET(options.BaseURL+"/api/v1/containers/:container/services", wrapper.ListServices)
+	router.POST(options.BaseURL+"/api/v1/containers/:container/services", wrapper.ChangeServices)
+	router.GET(options.BaseURL+"/api/v1/external-domains", wrapper.ListExternalDomains)
+	router.POST(options.BaseURL+"/api/v1/external-domains", wrapper.CreateExternalDomain)
+	router.DELETE(options.BaseURL+"/api/v1/external-domains/:externalDomain", wrapper.DeleteExternalDomain)
+	router.GET(options.BaseURL+"/api/v1/external-domains/:externalDomain", wrapper.GetExternalDomain)
+	router.PATCH(options.BaseURL+"/api/v1/external-domains/:externalDomain", wrapper.UpdateExternalDomain)
 	router.GET(options.BaseURL+"/api/v1/registries", wrapper.ListRegistries)
 	router.POST(options.BaseURL+"/api/v1/registries", wrapper.CreateRegistry)
 	router.DELETE(options.BaseURL+"/api/v1/registries/:registry", wrapper.DeleteRegistry)
@@ -5076,6 +5733,90 @@ func (response RetryContainerdefaultApplicationProblemPlusJSONResponse) VisitRet
 	return err
 }
 
+type ListServicesRequestObject struct {
+	Container ContainerRef `json:"container"`
+	Params    ListServicesParams
+}
+
+type ListServicesResponseObject interface {
+	VisitListServicesResponse(w http.ResponseWriter) error
+}
+
+type ListServices200JSONResponse ServiceList
+
+func (response ListServices200JSONResponse) VisitListServicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListServicesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListServicesdefaultApplicationProblemPlusJSONResponse) VisitListServicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeServicesRequestObject struct {
+	Container ContainerRef `json:"container"`
+	Params    ChangeServicesParams
+	Body      *ChangeServicesJSONRequestBody
+}
+
+type ChangeServicesResponseObject interface {
+	VisitChangeServicesResponse(w http.ResponseWriter) error
+}
+
+type ChangeServices202JSONResponse struct{ OperationAcceptedJSONResponse }
+
+func (response ChangeServices202JSONResponse) VisitChangeServicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeServicesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ChangeServicesdefaultApplicationProblemPlusJSONResponse) VisitChangeServicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PostEdgeReportRequestObject struct {
 	Body *PostEdgeReportJSONRequestBody
 }
@@ -5352,6 +6093,228 @@ type RetireEdgedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RetireEdgedefaultApplicationProblemPlusJSONResponse) VisitRetireEdgeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListExternalDomainsRequestObject struct {
+	Params ListExternalDomainsParams
+}
+
+type ListExternalDomainsResponseObject interface {
+	VisitListExternalDomainsResponse(w http.ResponseWriter) error
+}
+
+type ListExternalDomains200JSONResponse ExternalDomainList
+
+func (response ListExternalDomains200JSONResponse) VisitListExternalDomainsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListExternalDomainsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListExternalDomainsdefaultApplicationProblemPlusJSONResponse) VisitListExternalDomainsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateExternalDomainRequestObject struct {
+	Body *CreateExternalDomainJSONRequestBody
+}
+
+type CreateExternalDomainResponseObject interface {
+	VisitCreateExternalDomainResponse(w http.ResponseWriter) error
+}
+
+type CreateExternalDomain201ResponseHeaders struct {
+	ETag *string
+}
+
+type CreateExternalDomain201JSONResponse struct {
+	Body    ExternalDomain
+	Headers CreateExternalDomain201ResponseHeaders
+}
+
+func (response CreateExternalDomain201JSONResponse) VisitCreateExternalDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateExternalDomaindefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateExternalDomaindefaultApplicationProblemPlusJSONResponse) VisitCreateExternalDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteExternalDomainRequestObject struct {
+	ExternalDomain ExternalDomainRef `json:"externalDomain"`
+	Params         DeleteExternalDomainParams
+}
+
+type DeleteExternalDomainResponseObject interface {
+	VisitDeleteExternalDomainResponse(w http.ResponseWriter) error
+}
+
+type DeleteExternalDomain204Response struct {
+}
+
+func (response DeleteExternalDomain204Response) VisitDeleteExternalDomainResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteExternalDomaindefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteExternalDomaindefaultApplicationProblemPlusJSONResponse) VisitDeleteExternalDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetExternalDomainRequestObject struct {
+	ExternalDomain ExternalDomainRef `json:"externalDomain"`
+}
+
+type GetExternalDomainResponseObject interface {
+	VisitGetExternalDomainResponse(w http.ResponseWriter) error
+}
+
+type GetExternalDomain200ResponseHeaders struct {
+	ETag *string
+}
+
+type GetExternalDomain200JSONResponse struct {
+	Body    ExternalDomain
+	Headers GetExternalDomain200ResponseHeaders
+}
+
+func (response GetExternalDomain200JSONResponse) VisitGetExternalDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetExternalDomaindefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetExternalDomaindefaultApplicationProblemPlusJSONResponse) VisitGetExternalDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateExternalDomainRequestObject struct {
+	ExternalDomain ExternalDomainRef `json:"externalDomain"`
+	Params         UpdateExternalDomainParams
+	Body           *UpdateExternalDomainJSONRequestBody
+}
+
+type UpdateExternalDomainResponseObject interface {
+	VisitUpdateExternalDomainResponse(w http.ResponseWriter) error
+}
+
+type UpdateExternalDomain200ResponseHeaders struct {
+	ETag *string
+}
+
+type UpdateExternalDomain200JSONResponse struct {
+	Body    ExternalDomain
+	Headers UpdateExternalDomain200ResponseHeaders
+}
+
+func (response UpdateExternalDomain200JSONResponse) VisitUpdateExternalDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateExternalDomaindefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateExternalDomaindefaultApplicationProblemPlusJSONResponse) VisitUpdateExternalDomainResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7186,6 +8149,12 @@ type StrictServerInterface interface {
 	// RetryContainer Try again what a container failed at or needs attention for
 	// (POST /api/v1/containers/{container}/retry)
 	RetryContainer(ctx context.Context, request RetryContainerRequestObject) (RetryContainerResponseObject, error)
+	// ListServices List what a container exposes, and what edges say about it
+	// (GET /api/v1/containers/{container}/services)
+	ListServices(ctx context.Context, request ListServicesRequestObject) (ListServicesResponseObject, error)
+	// ChangeServices Add services to a container and remove others
+	// (POST /api/v1/containers/{container}/services)
+	ChangeServices(ctx context.Context, request ChangeServicesRequestObject) (ChangeServicesResponseObject, error)
 	// PostEdgeReport Report the state of the calling edge
 	// (POST /api/v1/edge/report)
 	PostEdgeReport(ctx context.Context, request PostEdgeReportRequestObject) (PostEdgeReportResponseObject, error)
@@ -7207,6 +8176,21 @@ type StrictServerInterface interface {
 	// RetireEdge Retire an edge
 	// (POST /api/v1/edges/{edge}/retire)
 	RetireEdge(ctx context.Context, request RetireEdgeRequestObject) (RetireEdgeResponseObject, error)
+	// ListExternalDomains List the external domains
+	// (GET /api/v1/external-domains)
+	ListExternalDomains(ctx context.Context, request ListExternalDomainsRequestObject) (ListExternalDomainsResponseObject, error)
+	// CreateExternalDomain Let services be published under a public DNS zone
+	// (POST /api/v1/external-domains)
+	CreateExternalDomain(ctx context.Context, request CreateExternalDomainRequestObject) (CreateExternalDomainResponseObject, error)
+	// DeleteExternalDomain Forget an external domain that nothing is published under
+	// (DELETE /api/v1/external-domains/{externalDomain})
+	DeleteExternalDomain(ctx context.Context, request DeleteExternalDomainRequestObject) (DeleteExternalDomainResponseObject, error)
+	// GetExternalDomain Get an external domain
+	// (GET /api/v1/external-domains/{externalDomain})
+	GetExternalDomain(ctx context.Context, request GetExternalDomainRequestObject) (GetExternalDomainResponseObject, error)
+	// UpdateExternalDomain Change an external domain
+	// (PATCH /api/v1/external-domains/{externalDomain})
+	UpdateExternalDomain(ctx context.Context, request UpdateExternalDomainRequestObject) (UpdateExternalDomainResponseObject, error)
 	// ListImages List the images that administrators recommend
 	// (GET /api/v1/images)
 	ListImages(ctx context.Context, request ListImagesRequestObject) (ListImagesResponseObject, error)
@@ -7901,6 +8885,78 @@ func (sh *strictHandler) RetryContainer(ctx *gin.Context, container ContainerRef
 	}
 }
 
+// ListServices operation middleware
+func (sh *strictHandler) ListServices(ctx *gin.Context, container ContainerRef, params ListServicesParams) {
+	var request ListServicesRequestObject
+
+	request.Container = container
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListServices(ctx, request.(ListServicesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListServices")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListServicesResponseObject); ok {
+		if err := validResponse.VisitListServicesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeServices operation middleware
+func (sh *strictHandler) ChangeServices(ctx *gin.Context, container ContainerRef, params ChangeServicesParams) {
+	var request ChangeServicesRequestObject
+
+	request.Container = container
+	request.Params = params
+
+	var body ChangeServicesJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeServices(ctx, request.(ChangeServicesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeServices")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeServicesResponseObject); ok {
+		if err := validResponse.VisitChangeServicesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // PostEdgeReport operation middleware
 func (sh *strictHandler) PostEdgeReport(ctx *gin.Context) {
 	var request PostEdgeReportRequestObject
@@ -8108,6 +9164,172 @@ func (sh *strictHandler) RetireEdge(ctx *gin.Context, edge EdgeRef) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RetireEdgeResponseObject); ok {
 		if err := validResponse.VisitRetireEdgeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListExternalDomains operation middleware
+func (sh *strictHandler) ListExternalDomains(ctx *gin.Context, params ListExternalDomainsParams) {
+	var request ListExternalDomainsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListExternalDomains(ctx, request.(ListExternalDomainsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListExternalDomains")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListExternalDomainsResponseObject); ok {
+		if err := validResponse.VisitListExternalDomainsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateExternalDomain operation middleware
+func (sh *strictHandler) CreateExternalDomain(ctx *gin.Context) {
+	var request CreateExternalDomainRequestObject
+
+	var body CreateExternalDomainJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateExternalDomain(ctx, request.(CreateExternalDomainRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateExternalDomain")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateExternalDomainResponseObject); ok {
+		if err := validResponse.VisitCreateExternalDomainResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteExternalDomain operation middleware
+func (sh *strictHandler) DeleteExternalDomain(ctx *gin.Context, externalDomain ExternalDomainRef, params DeleteExternalDomainParams) {
+	var request DeleteExternalDomainRequestObject
+
+	request.ExternalDomain = externalDomain
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteExternalDomain(ctx, request.(DeleteExternalDomainRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteExternalDomain")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteExternalDomainResponseObject); ok {
+		if err := validResponse.VisitDeleteExternalDomainResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetExternalDomain operation middleware
+func (sh *strictHandler) GetExternalDomain(ctx *gin.Context, externalDomain ExternalDomainRef) {
+	var request GetExternalDomainRequestObject
+
+	request.ExternalDomain = externalDomain
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetExternalDomain(ctx, request.(GetExternalDomainRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetExternalDomain")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetExternalDomainResponseObject); ok {
+		if err := validResponse.VisitGetExternalDomainResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateExternalDomain operation middleware
+func (sh *strictHandler) UpdateExternalDomain(ctx *gin.Context, externalDomain ExternalDomainRef, params UpdateExternalDomainParams) {
+	var request UpdateExternalDomainRequestObject
+
+	request.ExternalDomain = externalDomain
+	request.Params = params
+
+	var body UpdateExternalDomainJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateExternalDomain(ctx, request.(UpdateExternalDomainRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateExternalDomain")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UpdateExternalDomainResponseObject); ok {
+		if err := validResponse.VisitUpdateExternalDomainResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

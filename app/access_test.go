@@ -32,6 +32,8 @@ func TestAccess(t *testing.T) {
 	opID := op.Items[0].ID
 	_, err = w.Registries.Create(t.Context(), root, app.RegistryInput{Host: "ghcr.io", Username: "robot", Password: "x"})
 	must(t, err)
+	_, err = w.ExternalDomains.Create(t.Context(), root, app.ExternalDomainInput{Name: "example.org"})
+	must(t, err)
 	actors := map[string]domain.Actor{
 		"nobody": nobody, "reader": reader, "changer": changer, "anna": anna, "bob": bob, "demoted": demoted, "root": root,
 		"rootRead": rootRead, "edge": w.edgeActor(t, "edge1"),
@@ -158,6 +160,16 @@ func TestAccess(t *testing.T) {
 			_, err := w.Containers.Retry(ctx, a, "web01", "", "")
 			return err
 		}},
+		"Containers.Services": {ownReaders, func(ctx context.Context, a domain.Actor) error {
+			_, err := w.Containers.Services(ctx, a, "web01", "")
+			return err
+		}},
+		"Containers.ChangeServices": {owners, func(ctx context.Context, a domain.Actor) error {
+			_, _, err := w.Containers.ChangeServices(ctx, a, "web01", "", app.ServicesChange{
+				Add: []domain.ServiceSpec{{Kind: domain.ServiceTCP, Port: 22}},
+			}, "")
+			return err
+		}},
 		"Containers.Delete": {owners, func(ctx context.Context, a domain.Actor) error {
 			_, err := w.Containers.Delete(ctx, a, "web01", "", false, "")
 			return err
@@ -234,6 +246,25 @@ func TestAccess(t *testing.T) {
 			return err
 		}},
 		"Registries.Delete": {admins, func(ctx context.Context, a domain.Actor) error { return w.Registries.Delete(ctx, a, "ghcr.io", 0) }},
+		"ExternalDomains.Create": {admins, func(ctx context.Context, a domain.Actor) error {
+			_, err := w.ExternalDomains.Create(ctx, a, app.ExternalDomainInput{Name: "example.net", Site: "demo"})
+			return err
+		}},
+		"ExternalDomains.Get": {readers, func(ctx context.Context, a domain.Actor) error {
+			_, err := w.ExternalDomains.Get(ctx, a, "example.org")
+			return err
+		}},
+		"ExternalDomains.List": {readers, func(ctx context.Context, a domain.Actor) error {
+			_, err := w.ExternalDomains.List(ctx, a, app.Page{})
+			return err
+		}},
+		"ExternalDomains.Update": {admins, func(ctx context.Context, a domain.Actor) error {
+			_, err := w.ExternalDomains.Update(ctx, a, "example.org", app.ExternalDomainPatch{}, 0)
+			return err
+		}},
+		"ExternalDomains.Delete": {admins, func(ctx context.Context, a domain.Actor) error {
+			return w.ExternalDomains.Delete(ctx, a, "example.org", 0)
+		}},
 		"Quotas.Get": {ownReaders, func(ctx context.Context, a domain.Actor) error {
 			_, _, err := w.Quotas.Get(ctx, a, "anna")
 			return err
@@ -290,7 +321,7 @@ func TestAccess(t *testing.T) {
 	// What deletes goes last, so that it has something to refuse.
 	order := []string{
 		"Containers.Power", "Operations.Retry", "Containers.Delete", "Nodes.Delete", "Edges.Retire", "Edges.Delete", "Sites.Delete",
-		"Clusters.Delete", "Images.Remove", "Registries.Delete", "Quotas.Delete",
+		"Clusters.Delete", "Images.Remove", "Registries.Delete", "ExternalDomains.Delete", "Quotas.Delete",
 	}
 	for _, name := range methods(w.App) {
 		if !slices.Contains(order, name) {

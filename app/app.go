@@ -23,21 +23,22 @@ type Config struct {
 
 // App is all use cases.
 type App struct {
-	Clusters    *Clusters
-	Sites       *Sites
-	Nodes       *Nodes
-	Edges       *Edges
-	Containers  *Containers
-	Operations  *Operations
-	Images      *Images
-	Registries  *Registries
-	Quarantines *Quarantines
-	Quotas      *Quotas
-	Tokens      *Tokens
-	Users       *Users
-	Audit       *Audit
-	Auth        *Auth
-	Health      *Health
+	Clusters        *Clusters
+	Sites           *Sites
+	Nodes           *Nodes
+	Edges           *Edges
+	Containers      *Containers
+	Operations      *Operations
+	Images          *Images
+	Registries      *Registries
+	ExternalDomains *ExternalDomains
+	Quarantines     *Quarantines
+	Quotas          *Quotas
+	Tokens          *Tokens
+	Users           *Users
+	Audit           *Audit
+	Auth            *Auth
+	Health          *Health
 }
 
 const defaultPatience = 2 * time.Second
@@ -56,21 +57,22 @@ func New(c Config) *App {
 	k := &core{c}
 	containers := &Containers{k}
 	return &App{
-		Clusters:    &Clusters{k},
-		Sites:       &Sites{k},
-		Nodes:       &Nodes{k},
-		Edges:       &Edges{k},
-		Containers:  containers,
-		Operations:  &Operations{core: k, containers: containers},
-		Images:      &Images{k},
-		Registries:  &Registries{k},
-		Quarantines: &Quarantines{k},
-		Quotas:      &Quotas{k},
-		Tokens:      &Tokens{k},
-		Users:       &Users{k},
-		Audit:       &Audit{k},
-		Auth:        &Auth{k},
-		Health:      &Health{k},
+		Clusters:        &Clusters{k},
+		Sites:           &Sites{k},
+		Nodes:           &Nodes{k},
+		Edges:           &Edges{k},
+		Containers:      containers,
+		Operations:      &Operations{core: k, containers: containers},
+		Images:          &Images{k},
+		Registries:      &Registries{k},
+		ExternalDomains: &ExternalDomains{k},
+		Quarantines:     &Quarantines{k},
+		Quotas:          &Quotas{k},
+		Tokens:          &Tokens{k},
+		Users:           &Users{k},
+		Audit:           &Audit{k},
+		Auth:            &Auth{k},
+		Health:          &Health{k},
 	}
 }
 

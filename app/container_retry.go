@@ -51,7 +51,10 @@ func anew(
 	if err != nil {
 		return nil, err
 	}
-	return &op, tx.Reserve(ctx, home, c)
+	if err := tx.Reserve(ctx, home, c); err != nil {
+		return nil, err
+	}
+	return &op, tx.ReviveServices(ctx, c.ID)
 }
 
 // mend repeats the operation that a container needs attention for, once its cause is mended. One that was to bring the

@@ -20,6 +20,8 @@ type ContainerInput struct {
 	Owner string // user name; for administrators alone; empty = the actor's
 	Spec  domain.Spec
 	Node  string // name or ID of the wanted node; empty lets Berth choose
+
+	Services []domain.ServiceSpec // what it exposes from the start
 }
 
 // ContainerFilter narrows a list of containers; empty fields match everything.
@@ -42,12 +44,12 @@ func (s *Containers) Create(
 		if err != nil {
 			return err
 		}
-		digest, err := fingerprint(at.action, in.Name, in.Site, in.Owner, in.Node, anonymous(in.Spec))
+		digest, err := fingerprint(at.action, in.Name, in.Site, in.Owner, in.Node, anonymous(in.Spec), in.Services)
 		if err != nil {
 			return err
 		}
 		out, err := s.once(ctx, actor, key, digest, func(tx *store.Store) (outcome, error) {
-			return s.reserve(ctx, tx, actor, *at, c, home)
+			return s.reserve(ctx, tx, actor, *at, c, home, in.Services)
 		})
 		if err != nil {
 			return err
@@ -101,11 +103,16 @@ func (s *Containers) request(
 	return c, home, f.err("the container")
 }
 
-// reserve writes the intent: container, reservation, operation and audit entry, in one transaction. The quota comes first: its
+// reserve writes the intent: container, reservation, services, operation and audit entry, in one transaction. The quota comes first: its
 // lock is that of the owner, and lets the requests of others pass.
 func (s *Containers) reserve(
 	ctx context.Context, tx *store.Store, actor domain.Actor, at attempt, c domain.Container, home domain.Site,
+	exposed []domain.ServiceSpec,
 ) (outcome, error) {
+	add, err := services(ctx, tx, c.Name, "services", exposed)
+	if err != nil {
+		return outcome{}, err
+	}
 	if err := tx.CheckQuota(ctx, c.Owner, c.Spec); err != nil {
 		return outcome{}, err
 	}
@@ -117,6 +124,11 @@ func (s *Containers) reserve(
 	}
 	if err := tx.CreateContainer(ctx, &c); err != nil {
 		return outcome{}, err
+	}
+	if len(add) > 0 {
+		if _, _, err := tx.ChangeServices(ctx, c, add, nil); err != nil {
+			return outcome{}, err
+		}
 	}
 	if err := tx.CreateOperation(ctx, &op); err != nil {
 		return outcome{}, err

@@ -71,7 +71,7 @@ func (k *core) launch(ctx context.Context, op domain.Operation, c domain.Contain
 		k.Logger.WarnContext(ctx, "operation not started yet, the reconciler will", "operation", op.ID, "error", err)
 		return
 	}
-	if op.Kind == domain.OpProvision {
+	if op.Kind == domain.OpProvision || op.Kind == domain.OpExpose {
 		k.publish(ctx, site.ID, site.Name)
 	}
 	in := domain.OperationInput{

@@ -220,6 +220,12 @@ func (s *Operations) repeat(ctx context.Context, actor domain.Actor, op domain.O
 		return s.containers.Power(ctx, actor, op.ResourceID, "", PowerInput{
 			Action: p.Power, Timeout: seconds(p.Timeout), Force: p.Force,
 		}, "")
+	case domain.OpExpose:
+		if p.Services == nil {
+			break
+		}
+		_, again, err := s.containers.ChangeServices(ctx, actor, op.ResourceID, "", ServicesChange{Add: p.Services.Specs, Remove: p.Services.Removed}, "")
+		return again, err
 	case domain.OpReconfigure:
 		r := p.Reconfigure
 		if r == nil || r.Env || r.Entrypoint {

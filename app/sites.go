@@ -26,6 +26,8 @@ type SiteInput struct {
 	Nameservers  []string
 	Forwarders   []string
 	LeaseTime    time.Duration // 0 = domain.DefaultLeaseTime
+	PortFirst    int           // of the external ports; 0 in both means the defaults
+	PortLast     int
 }
 
 // SitePatch changes a site; nil leaves a value as it is. What a site is built on, its CIDR, stays.
@@ -40,6 +42,8 @@ type SitePatch struct {
 	Nameservers  *[]string
 	Forwarders   *[]string
 	LeaseTime    *time.Duration
+	PortFirst    *int
+	PortLast     *int
 }
 
 // Create makes a site.
@@ -49,7 +53,7 @@ func (s *Sites) Create(ctx context.Context, actor domain.Actor, in SiteInput) (m
 		fresh := domain.Site{
 			Name: in.Name, Domain: in.Domain, CIDR: in.CIDR, Gateway: in.Gateway, RangeFirst: in.RangeFirst, RangeLast: in.RangeLast,
 			DynamicFirst: in.DynamicFirst, DynamicLast: in.DynamicLast, Nameservers: in.Nameservers, Forwarders: in.Forwarders,
-			LeaseTime: in.LeaseTime,
+			LeaseTime: in.LeaseTime, PortFirst: in.PortFirst, PortLast: in.PortLast,
 		}
 		if err := domain.InvalidFields("the site", fresh.Validate()); err != nil {
 			return err
@@ -133,6 +137,8 @@ func resited(s domain.Site, p SitePatch) domain.Site {
 	put(&s.DynamicLast, p.DynamicLast)
 	put(&s.Nameservers, p.Nameservers)
 	put(&s.Forwarders, p.Forwarders)
+	put(&s.PortFirst, p.PortFirst)
+	put(&s.PortLast, p.PortLast)
 	put(&s.LeaseTime, p.LeaseTime)
 	if s.LeaseTime == 0 {
 		s.LeaseTime = domain.DefaultLeaseTime

@@ -158,7 +158,7 @@ func (w *world) finish(t *testing.T, id string, after domain.ContainerState) {
 			if _, _, err := tx.Release(ctx, id); err != nil {
 				return err
 			}
-			if err := tx.DropReleased(ctx, id); err != nil {
+			if err := tx.DropReleased(ctx, id, 1<<40); err != nil {
 				return err
 			}
 			if err := tx.Unplace(ctx, id); err != nil {

@@ -160,6 +160,24 @@ func (e FindingSeverity) Valid() bool {
 	}
 }
 
+// Defines values for HTTPOptionsBackend.
+const (
+	HTTPOptionsBackendHTTP  HTTPOptionsBackend = "http"
+	HTTPOptionsBackendHTTPS HTTPOptionsBackend = "https"
+)
+
+// Valid indicates whether the value is a known member of the HTTPOptionsBackend enum.
+func (e HTTPOptionsBackend) Valid() bool {
+	switch e {
+	case HTTPOptionsBackendHTTP:
+		return true
+	case HTTPOptionsBackendHTTPS:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NodeState.
 const (
 	NodeStateOffline NodeState = "offline"
@@ -205,6 +223,7 @@ func (e OperationEventLevel) Valid() bool {
 // Defines values for OperationKind.
 const (
 	OperationKindDelete      OperationKind = "delete"
+	OperationKindExpose      OperationKind = "expose"
 	OperationKindImport      OperationKind = "import"
 	OperationKindPower       OperationKind = "power"
 	OperationKindProvision   OperationKind = "provision"
@@ -216,6 +235,8 @@ const (
 func (e OperationKind) Valid() bool {
 	switch e {
 	case OperationKindDelete:
+		return true
+	case OperationKindExpose:
 		return true
 	case OperationKindImport:
 		return true
@@ -373,6 +394,69 @@ func (e Scope) Valid() bool {
 	}
 }
 
+// Defines values for ServiceCertificate.
+const (
+	ServiceCertificateSelfSigned ServiceCertificate = "self-signed"
+)
+
+// Valid indicates whether the value is a known member of the ServiceCertificate enum.
+func (e ServiceCertificate) Valid() bool {
+	switch e {
+	case ServiceCertificateSelfSigned:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ServiceState.
+const (
+	ServiceStateFailing   ServiceState = "failing"
+	ServiceStateLive      ServiceState = "live"
+	ServiceStateRemoving  ServiceState = "removing"
+	ServiceStateRequested ServiceState = "requested"
+)
+
+// Valid indicates whether the value is a known member of the ServiceState enum.
+func (e ServiceState) Valid() bool {
+	switch e {
+	case ServiceStateFailing:
+		return true
+	case ServiceStateLive:
+		return true
+	case ServiceStateRemoving:
+		return true
+	case ServiceStateRequested:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ServiceKind.
+const (
+	ServiceKindHTTP ServiceKind = "http"
+	ServiceKindSRV  ServiceKind = "srv"
+	ServiceKindTCP  ServiceKind = "tcp"
+	ServiceKindUDP  ServiceKind = "udp"
+)
+
+// Valid indicates whether the value is a known member of the ServiceKind enum.
+func (e ServiceKind) Valid() bool {
+	switch e {
+	case ServiceKindHTTP:
+		return true
+	case ServiceKindSRV:
+		return true
+	case ServiceKindTCP:
+		return true
+	case ServiceKindUDP:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SiteState.
 const (
 	SiteStateChanging SiteState = "changing"
@@ -461,6 +545,12 @@ type AuditEntry struct {
 type AuditList struct {
 	Items []AuditEntry `json:"items"`
 	Next  *string      `json:"next,omitempty"`
+}
+
+// Challenge What an ACME server asks for (RFC 8555, 8.3).
+type Challenge struct {
+	KeyAuthorization string `json:"keyAuthorization"`
+	Token            string `json:"token"`
 }
 
 // Cluster defines model for Cluster.
@@ -641,6 +731,9 @@ type ContainerCreate struct {
 	// Owner User name; the caller when absent. Administrators only
 	Owner *string `json:"owner,omitempty"`
 
+	// Services What it exposes from the start
+	Services *[]ServiceSpec `json:"services,omitempty"`
+
 	// Site ID or name of the site; may be left out when there is only one
 	Site    *string `json:"site,omitempty"`
 	SwapMiB *int    `json:"swapMiB,omitempty"`
@@ -752,6 +845,16 @@ type Edge struct {
 // EdgeState defines model for Edge.State.
 type EdgeState string
 
+// EdgeCertificate defines model for EdgeCertificate.
+type EdgeCertificate struct {
+	// Chain PEM, leaf first
+	Chain string `json:"chain"`
+	ID    string `json:"id"`
+
+	// Key PEM
+	Key string `json:"key"`
+}
+
 // EdgeEnroll defines model for EdgeEnroll.
 type EdgeEnroll struct {
 	// Name 1 to 63 of a-z, 0-9 and -, starting and ending with a letter or digit
@@ -769,10 +872,13 @@ type EdgeList struct {
 
 // EdgeReport defines model for EdgeReport.
 type EdgeReport struct {
-	Address  *string            `json:"address,omitempty"`
-	Applied  int64              `json:"applied"`
-	Fetched  int64              `json:"fetched"`
-	Leases   *[]Lease           `json:"leases"`
+	Address *string  `json:"address,omitempty"`
+	Applied int64    `json:"applied"`
+	Fetched int64    `json:"fetched"`
+	Leases  *[]Lease `json:"leases"`
+
+	// LeftOut Services that the edge does not serve
+	LeftOut  *[]LeftOut         `json:"leftOut,omitempty"`
 	Message  *string            `json:"message,omitempty"`
 	Reloads  int64              `json:"reloads"`
 	Versions *map[string]string `json:"versions,omitempty"`
@@ -814,6 +920,44 @@ type EnrolledEdge struct {
 // EnrolledEdgeState defines model for EnrolledEdge.State.
 type EnrolledEdgeState string
 
+// ExternalDomain defines model for ExternalDomain.
+type ExternalDomain struct {
+	// AuthServer Base URL of the oauth2-proxy that signs people in
+	AuthServer *string   `json:"authServer,omitempty"`
+	CreatedAt  time.Time `json:"createdAt"`
+	ID         string    `json:"id"`
+
+	// Name Example: example.com
+	Name string `json:"name"`
+
+	// Site Another object, by ID and name.
+	Site    Ref   `json:"site"`
+	Version int64 `json:"version"`
+}
+
+// ExternalDomainCreate defines model for ExternalDomainCreate.
+type ExternalDomainCreate struct {
+	// AuthServer Base URL of an oauth2-proxy, such as https://auth.example.com
+	AuthServer *string `json:"authServer,omitempty"`
+	Name       string  `json:"name"`
+
+	// Site ID or name of the default site; may be left out when there is only one
+	Site *string `json:"site,omitempty"`
+}
+
+// ExternalDomainList defines model for ExternalDomainList.
+type ExternalDomainList struct {
+	Items []ExternalDomain `json:"items"`
+	Next  *string          `json:"next,omitempty"`
+}
+
+// ExternalDomainUpdate defines model for ExternalDomainUpdate.
+type ExternalDomainUpdate struct {
+	// AuthServer Empty for none
+	AuthServer *string `json:"authServer,omitempty"`
+	Site       *string `json:"site,omitempty"`
+}
+
 // FieldError defines model for FieldError.
 type FieldError struct {
 	// Field Path of the field in the request, such as `env.PATH`
@@ -853,6 +997,33 @@ type Guest struct {
 type GuestList struct {
 	Items []Guest `json:"items"`
 }
+
+// HTTPOptions defines model for HTTPOptions.
+type HTTPOptions struct {
+	// Auth Only for who is signed in at the domain's auth server
+	Auth *bool `json:"auth,omitempty"`
+
+	// Backend How edges talk to the container
+	Backend *HTTPOptionsBackend `json:"backend,omitempty"`
+
+	// BackendName Name that an https backend is asked for (SNI) and must prove; the public name when absent
+	BackendName *string `json:"backendName,omitempty"`
+
+	// HTTP1Only Do not offer HTTP/2
+	HTTP1Only *bool `json:"http1Only,omitempty"`
+
+	// MaxBodyMiB Largest body of a request; 0 or absent means 2048, -1 without limit
+	MaxBodyMiB *int `json:"maxBodyMiB,omitempty"`
+
+	// SkipVerify Take any certificate of an https backend
+	SkipVerify *bool `json:"skipVerify,omitempty"`
+
+	// TimeoutSeconds Between two reads or writes; 0 or absent means 60
+	TimeoutSeconds *int `json:"timeoutSeconds,omitempty"`
+}
+
+// HTTPOptionsBackend How edges talk to the container
+type HTTPOptionsBackend string
 
 // Host A DHCP reservation and a DNS name.
 type Host struct {
@@ -923,6 +1094,13 @@ type Lease struct {
 	Expires  time.Time `json:"expires"`
 	Hostname *string   `json:"hostname,omitempty"`
 	MAC      string    `json:"mac"`
+}
+
+// LeftOut defines model for LeftOut.
+type LeftOut struct {
+	// Reason In the words of the program that refused it
+	Reason    string `json:"reason"`
+	ServiceID string `json:"serviceId"`
 }
 
 // Name 1 to 63 of a-z, 0-9 and -, starting and ending with a letter or digit
@@ -1306,8 +1484,118 @@ type Reservation struct {
 // ReservationState `releasing` until every edge has forgotten it, `quarantined` when its container is gone for good
 type ReservationState string
 
+// SRVOptions defines model for SRVOptions.
+type SRVOptions struct {
+	// Name `_service._proto` in the site's domain, or with the container's name behind it
+	//
+	// Example: _ldap._tcp
+	Name     *string `json:"name,omitempty"`
+	Priority *int    `json:"priority,omitempty"`
+	Weight   *int    `json:"weight,omitempty"`
+}
+
 // Scope defines model for Scope.
 type Scope string
+
+// ServedBy defines model for ServedBy.
+type ServedBy struct {
+	Edge string `json:"edge"`
+
+	// Message Why it leaves the service out
+	Message *string `json:"message,omitempty"`
+	Online  bool    `json:"online"`
+
+	// Revision Of the site's network, that the edge serves
+	Revision int64 `json:"revision"`
+
+	// Serves What the edge last reported, also when it is offline
+	Serves bool `json:"serves"`
+}
+
+// ServedService A service with the host name of its container.
+type ServedService struct {
+	AuthServer *string `json:"authServer,omitempty"`
+
+	// Certificate ID among the certificates; absent for the edge's own self-signed one
+	Certificate  *string        `json:"certificate,omitempty"`
+	ExternalPort *int           `json:"externalPort,omitempty"`
+	Host         *string        `json:"host,omitempty"`
+	Hostname     string         `json:"hostname"`
+	HTTP         *HTTPOptions   `json:"http,omitempty"`
+	ID           string         `json:"id"`
+	Kind         ServiceKind    `json:"kind"`
+	Port         int            `json:"port"`
+	SRV          *SRVOptions    `json:"srv,omitempty"`
+	Stream       *StreamOptions `json:"stream,omitempty"`
+}
+
+// Service defines model for Service.
+type Service struct {
+	// Certificate What its host is served with; absent for services without TLS
+	Certificate  *ServiceCertificate `json:"certificate,omitempty"`
+	CreatedAt    time.Time           `json:"createdAt"`
+	Edges        []ServedBy          `json:"edges"`
+	ExternalPort *int                `json:"externalPort,omitempty"`
+	Host         *string             `json:"host,omitempty"`
+	HTTP         *HTTPOptions        `json:"http,omitempty"`
+	ID           string              `json:"id"`
+	Kind         ServiceKind         `json:"kind"`
+	LiveSince    *time.Time          `json:"liveSince,omitempty"`
+
+	// Message Why it is failing, in the words of the edge
+	Message *string     `json:"message,omitempty"`
+	Port    int         `json:"port"`
+	SRV     *SRVOptions `json:"srv,omitempty"`
+
+	// State `live` when every edge that is online serves it, and at least one does
+	State  ServiceState   `json:"state"`
+	Stream *StreamOptions `json:"stream,omitempty"`
+
+	// Title What it is reached by
+	//
+	// Example: https://app.example.com
+	Title string `json:"title"`
+}
+
+// ServiceCertificate What its host is served with; absent for services without TLS
+type ServiceCertificate string
+
+// ServiceState `live` when every edge that is online serves it, and at least one does
+type ServiceState string
+
+// ServiceKind defines model for ServiceKind.
+type ServiceKind string
+
+// ServiceList defines model for ServiceList.
+type ServiceList struct {
+	Items []Service `json:"items"`
+}
+
+// ServiceSpec What a container exposes. `http` counts for kind http, `stream` for tcp and udp, `srv` for srv.
+type ServiceSpec struct {
+	// ExternalPort Port of the edges for tcp and udp; chosen of the site's range when absent
+	ExternalPort *int `json:"externalPort,omitempty"`
+
+	// Host Public name under an external domain; for http, and tcp with TLS
+	//
+	// Example: app.example.com
+	Host *string      `json:"host,omitempty"`
+	HTTP *HTTPOptions `json:"http,omitempty"`
+	Kind ServiceKind  `json:"kind"`
+
+	// Port Port that the container listens on
+	Port   int            `json:"port"`
+	SRV    *SRVOptions    `json:"srv,omitempty"`
+	Stream *StreamOptions `json:"stream,omitempty"`
+}
+
+// ServicesChange defines model for ServicesChange.
+type ServicesChange struct {
+	Add *[]ServiceSpec `json:"add,omitempty"`
+
+	// Remove IDs, or what the services are reached by: a public name, `tcp/2001`, the name of an SRV record
+	Remove *[]string `json:"remove,omitempty"`
+}
 
 // Site defines model for Site.
 type Site struct {
@@ -1330,6 +1618,12 @@ type Site struct {
 	LeaseTime   string   `json:"leaseTime"`
 	Name        string   `json:"name"`
 	Nameservers []string `json:"nameservers"`
+
+	// PortFirst First external port for tcp and udp services
+	PortFirst int `json:"portFirst"`
+
+	// PortLast Last external port
+	PortLast int `json:"portLast"`
 
 	// Published Revision that edges may fetch
 	Published  int64  `json:"published"`
@@ -1375,6 +1669,12 @@ type SiteCreate struct {
 	// Nameservers Given by DHCP; the edges' own addresses when absent
 	Nameservers *[]string `json:"nameservers,omitempty"`
 
+	// PortFirst First external port for tcp and udp services
+	PortFirst *int `json:"portFirst,omitempty"`
+
+	// PortLast Last external port for tcp and udp services
+	PortLast *int `json:"portLast,omitempty"`
+
 	// RangeFirst First address for containers
 	RangeFirst string `json:"rangeFirst"`
 
@@ -1415,30 +1715,35 @@ type SiteUpdate struct {
 	// Name 1 to 63 of a-z, 0-9 and -, starting and ending with a letter or digit
 	Name        *Name     `json:"name,omitempty"`
 	Nameservers *[]string `json:"nameservers,omitempty"`
+	PortFirst   *int      `json:"portFirst,omitempty"`
+	PortLast    *int      `json:"portLast,omitempty"`
 	RangeFirst  *string   `json:"rangeFirst,omitempty"`
 	RangeLast   *string   `json:"rangeLast,omitempty"`
 }
 
 // Snapshot Everything an edge needs to serve its site.
 type Snapshot struct {
-	CIDR         string  `json:"cidr"`
-	Domain       string  `json:"domain"`
-	DynamicFirst *string `json:"dynamicFirst,omitempty"`
-	DynamicLast  *string `json:"dynamicLast,omitempty"`
+	Certificates *[]EdgeCertificate `json:"certificates,omitempty"`
+	Challenges   *[]Challenge       `json:"challenges,omitempty"`
+	CIDR         string             `json:"cidr"`
+	Domain       string             `json:"domain"`
+	DynamicFirst *string            `json:"dynamicFirst,omitempty"`
+	DynamicLast  *string            `json:"dynamicLast,omitempty"`
 
 	// Edges Addresses of all edges of the site
-	Edges        *[]string   `json:"edges,omitempty"`
-	Forwarders   *[]string   `json:"forwarders,omitempty"`
-	Gateway      string      `json:"gateway"`
-	Hosts        *[]Host     `json:"hosts"`
-	LeaseSeconds int64       `json:"leaseSeconds"`
-	Names        *[]HostName `json:"names"`
-	Nameservers  *[]string   `json:"nameservers,omitempty"`
-	RangeFirst   string      `json:"rangeFirst"`
-	RangeLast    string      `json:"rangeLast"`
-	Revision     int64       `json:"revision"`
-	Site         string      `json:"site"`
-	SiteID       string      `json:"siteId"`
+	Edges        *[]string        `json:"edges,omitempty"`
+	Forwarders   *[]string        `json:"forwarders,omitempty"`
+	Gateway      string           `json:"gateway"`
+	Hosts        *[]Host          `json:"hosts"`
+	LeaseSeconds int64            `json:"leaseSeconds"`
+	Names        *[]HostName      `json:"names"`
+	Nameservers  *[]string        `json:"nameservers,omitempty"`
+	RangeFirst   string           `json:"rangeFirst"`
+	RangeLast    string           `json:"rangeLast"`
+	Revision     int64            `json:"revision"`
+	Services     *[]ServedService `json:"services,omitempty"`
+	Site         string           `json:"site"`
+	SiteID       string           `json:"siteId"`
 }
 
 // Status defines model for Status.
@@ -1466,6 +1771,18 @@ type Storage struct {
 // StorageList defines model for StorageList.
 type StorageList struct {
 	Items []Storage `json:"items"`
+}
+
+// StreamOptions defines model for StreamOptions.
+type StreamOptions struct {
+	// ProxyProtocol tcp: the container gets a PROXY protocol header
+	ProxyProtocol *bool `json:"proxyProtocol,omitempty"`
+
+	// TimeoutSeconds Of silence; 0 or absent means 600 for tcp and 60 for udp
+	TimeoutSeconds *int `json:"timeoutSeconds,omitempty"`
+
+	// TLS tcp: edges terminate TLS under `host`
+	TLS *bool `json:"tls,omitempty"`
 }
 
 // Token defines model for Token.
@@ -1552,6 +1869,9 @@ type Cursor = string
 
 // EdgeRef defines model for EdgeRef.
 type EdgeRef = string
+
+// ExternalDomainRef defines model for ExternalDomainRef.
+type ExternalDomainRef = string
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
@@ -1715,6 +2035,21 @@ type RetryContainerParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListServicesParams defines parameters for ListServices.
+type ListServicesParams struct {
+	// Site ID or name of a site
+	Site *InSite `form:"site,omitempty" json:"site,omitempty"`
+}
+
+// ChangeServicesParams defines parameters for ChangeServices.
+type ChangeServicesParams struct {
+	// Site ID or name of a site
+	Site *InSite `form:"site,omitempty" json:"site,omitempty"`
+
+	// IdempotencyKey Any string of the caller's; a repeated request with the same key starts nothing new
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // GetEdgeSnapshotParams defines parameters for GetEdgeSnapshot.
 type GetEdgeSnapshotParams struct {
 	// Wait How long to wait for a change, in seconds
@@ -1734,6 +2069,27 @@ type ListEdgesParams struct {
 
 	// Cursor `next` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListExternalDomainsParams defines parameters for ListExternalDomains.
+type ListExternalDomainsParams struct {
+	// Cursor `next` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit Most items to answer
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// DeleteExternalDomainParams defines parameters for DeleteExternalDomain.
+type DeleteExternalDomainParams struct {
+	// IfMatch The ETag that the object must still have; refused with 412 when it has another
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateExternalDomainParams defines parameters for UpdateExternalDomain.
+type UpdateExternalDomainParams struct {
+	// IfMatch The ETag that the object must still have; refused with 412 when it has another
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // InspectImageParams defines parameters for InspectImage.
@@ -1883,11 +2239,20 @@ type UpdateContainerJSONRequestBody = ContainerUpdate
 // PowerContainerJSONRequestBody defines body for PowerContainer for application/json ContentType.
 type PowerContainerJSONRequestBody = PowerRequest
 
+// ChangeServicesJSONRequestBody defines body for ChangeServices for application/json ContentType.
+type ChangeServicesJSONRequestBody = ServicesChange
+
 // PostEdgeReportJSONRequestBody defines body for PostEdgeReport for application/json ContentType.
 type PostEdgeReportJSONRequestBody = EdgeReport
 
 // EnrollEdgeJSONRequestBody defines body for EnrollEdge for application/json ContentType.
 type EnrollEdgeJSONRequestBody = EdgeEnroll
+
+// CreateExternalDomainJSONRequestBody defines body for CreateExternalDomain for application/json ContentType.
+type CreateExternalDomainJSONRequestBody = ExternalDomainCreate
+
+// UpdateExternalDomainJSONRequestBody defines body for UpdateExternalDomain for application/json ContentType.
+type UpdateExternalDomainJSONRequestBody = ExternalDomainUpdate
 
 // AddImageJSONRequestBody defines body for AddImage for application/json ContentType.
 type AddImageJSONRequestBody = ImageAdd
@@ -2160,6 +2525,29 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/containers/{container}/retry (the `RetryContainer` operationId).
 	RetryContainer(ctx context.Context, container ContainerRef, params *RetryContainerParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListServices List what a container exposes, and what edges say about it
+	//
+	// Corresponds with GET /api/v1/containers/{container}/services (the `ListServices` operationId).
+	ListServices(ctx context.Context, container ContainerRef, params *ListServicesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeServicesWithBody Add services to a container and remove others
+	//
+	// All of it takes effect, or nothing. Names and ports are reserved at once, and free again when no edge serves them.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/containers/{container}/services (the `ChangeServices` operationId).
+	ChangeServicesWithBody(ctx context.Context, container ContainerRef, params *ChangeServicesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeServices Add services to a container and remove others
+	//
+	// All of it takes effect, or nothing. Names and ports are reserved at once, and free again when no edge serves them.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/containers/{container}/services (the `ChangeServices` operationId).
+	ChangeServices(ctx context.Context, container ContainerRef, params *ChangeServicesParams, body ChangeServicesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// PostEdgeReportWithBody Report the state of the calling edge
 	//
 	// Takes any type of body and a specified content type.
@@ -2222,6 +2610,49 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/edges/{edge}/retire (the `RetireEdge` operationId).
 	RetireEdge(ctx context.Context, edge EdgeRef, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListExternalDomains List the external domains
+	//
+	// Corresponds with GET /api/v1/external-domains (the `ListExternalDomains` operationId).
+	ListExternalDomains(ctx context.Context, params *ListExternalDomainsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateExternalDomainWithBody Let services be published under a public DNS zone
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/external-domains (the `CreateExternalDomain` operationId).
+	CreateExternalDomainWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateExternalDomain Let services be published under a public DNS zone
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/external-domains (the `CreateExternalDomain` operationId).
+	CreateExternalDomain(ctx context.Context, body CreateExternalDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteExternalDomain Forget an external domain that nothing is published under
+	//
+	// Corresponds with DELETE /api/v1/external-domains/{externalDomain} (the `DeleteExternalDomain` operationId).
+	DeleteExternalDomain(ctx context.Context, externalDomain ExternalDomainRef, params *DeleteExternalDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetExternalDomain Get an external domain
+	//
+	// Corresponds with GET /api/v1/external-domains/{externalDomain} (the `GetExternalDomain` operationId).
+	GetExternalDomain(ctx context.Context, externalDomain ExternalDomainRef, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateExternalDomainWithBody Change an external domain
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/v1/external-domains/{externalDomain} (the `UpdateExternalDomain` operationId).
+	UpdateExternalDomainWithBody(ctx context.Context, externalDomain ExternalDomainRef, params *UpdateExternalDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateExternalDomain Change an external domain
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/v1/external-domains/{externalDomain} (the `UpdateExternalDomain` operationId).
+	UpdateExternalDomain(ctx context.Context, externalDomain ExternalDomainRef, params *UpdateExternalDomainParams, body UpdateExternalDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListImages List the images that administrators recommend
 	//
@@ -2975,6 +3406,59 @@ func (c *Raw) RetryContainer(ctx context.Context, container ContainerRef, params
 	return c.Client.Do(req)
 }
 
+// ListServices List what a container exposes, and what edges say about it
+//
+// Corresponds with GET /api/v1/containers/{container}/services (the `ListServices` operationId).
+func (c *Raw) ListServices(ctx context.Context, container ContainerRef, params *ListServicesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListServicesRequest(c.Server, container, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeServicesWithBody Add services to a container and remove others
+//
+// All of it takes effect, or nothing. Names and ports are reserved at once, and free again when no edge serves them.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/containers/{container}/services (the `ChangeServices` operationId).
+func (c *Raw) ChangeServicesWithBody(ctx context.Context, container ContainerRef, params *ChangeServicesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeServicesRequestWithBody(c.Server, container, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeServices Add services to a container and remove others
+//
+// All of it takes effect, or nothing. Names and ports are reserved at once, and free again when no edge serves them.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/containers/{container}/services (the `ChangeServices` operationId).
+func (c *Raw) ChangeServices(ctx context.Context, container ContainerRef, params *ChangeServicesParams, body ChangeServicesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeServicesRequest(c.Server, container, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // PostEdgeReportWithBody Report the state of the calling edge
 //
 // Takes any type of body and a specified content type.
@@ -3118,6 +3602,119 @@ func (c *Raw) GetEdge(ctx context.Context, edge EdgeRef, reqEditors ...RequestEd
 // Corresponds with POST /api/v1/edges/{edge}/retire (the `RetireEdge` operationId).
 func (c *Raw) RetireEdge(ctx context.Context, edge EdgeRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRetireEdgeRequest(c.Server, edge)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListExternalDomains List the external domains
+//
+// Corresponds with GET /api/v1/external-domains (the `ListExternalDomains` operationId).
+func (c *Raw) ListExternalDomains(ctx context.Context, params *ListExternalDomainsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListExternalDomainsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateExternalDomainWithBody Let services be published under a public DNS zone
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/external-domains (the `CreateExternalDomain` operationId).
+func (c *Raw) CreateExternalDomainWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateExternalDomainRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateExternalDomain Let services be published under a public DNS zone
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/external-domains (the `CreateExternalDomain` operationId).
+func (c *Raw) CreateExternalDomain(ctx context.Context, body CreateExternalDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateExternalDomainRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteExternalDomain Forget an external domain that nothing is published under
+//
+// Corresponds with DELETE /api/v1/external-domains/{externalDomain} (the `DeleteExternalDomain` operationId).
+func (c *Raw) DeleteExternalDomain(ctx context.Context, externalDomain ExternalDomainRef, params *DeleteExternalDomainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteExternalDomainRequest(c.Server, externalDomain, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetExternalDomain Get an external domain
+//
+// Corresponds with GET /api/v1/external-domains/{externalDomain} (the `GetExternalDomain` operationId).
+func (c *Raw) GetExternalDomain(ctx context.Context, externalDomain ExternalDomainRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetExternalDomainRequest(c.Server, externalDomain)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateExternalDomainWithBody Change an external domain
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/v1/external-domains/{externalDomain} (the `UpdateExternalDomain` operationId).
+func (c *Raw) UpdateExternalDomainWithBody(ctx context.Context, externalDomain ExternalDomainRef, params *UpdateExternalDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateExternalDomainRequestWithBody(c.Server, externalDomain, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateExternalDomain Change an external domain
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/v1/external-domains/{externalDomain} (the `UpdateExternalDomain` operationId).
+func (c *Raw) UpdateExternalDomain(ctx context.Context, externalDomain ExternalDomainRef, params *UpdateExternalDomainParams, body UpdateExternalDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateExternalDomainRequest(c.Server, externalDomain, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5141,6 +5738,156 @@ func NewRetryContainerRequest(server string, container ContainerRef, params *Ret
 	return req, nil
 }
 
+// NewListServicesRequest constructs an http.Request for the ListServices method
+func NewListServicesRequest(server string, container ContainerRef, params *ListServicesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "container", container, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/containers/%s/services", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Site != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "site", *params.Site, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewChangeServicesRequest calls the generic ChangeServices builder with application/json body
+func NewChangeServicesRequest(server string, container ContainerRef, params *ChangeServicesParams, body ChangeServicesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeServicesRequestWithBody(server, container, params, "application/json", bodyReader)
+}
+
+// NewChangeServicesRequestWithBody constructs an http.Request for the ChangeServices method, with any body, and a specified content type
+func NewChangeServicesRequestWithBody(server string, container ContainerRef, params *ChangeServicesParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "container", container, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/containers/%s/services", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Site != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "site", *params.Site, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewPostEdgeReportRequest calls the generic PostEdgeReport builder with application/json body
 func NewPostEdgeReportRequest(server string, body PostEdgeReportJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -5465,6 +6212,257 @@ func NewRetireEdgeRequest(server string, edge EdgeRef) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListExternalDomainsRequest constructs an http.Request for the ListExternalDomains method
+func NewListExternalDomainsRequest(server string, params *ListExternalDomainsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/external-domains")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateExternalDomainRequest calls the generic CreateExternalDomain builder with application/json body
+func NewCreateExternalDomainRequest(server string, body CreateExternalDomainJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateExternalDomainRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateExternalDomainRequestWithBody constructs an http.Request for the CreateExternalDomain method, with any body, and a specified content type
+func NewCreateExternalDomainRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/external-domains")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteExternalDomainRequest constructs an http.Request for the DeleteExternalDomain method
+func NewDeleteExternalDomainRequest(server string, externalDomain ExternalDomainRef, params *DeleteExternalDomainParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "externalDomain", externalDomain, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/external-domains/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetExternalDomainRequest constructs an http.Request for the GetExternalDomain method
+func NewGetExternalDomainRequest(server string, externalDomain ExternalDomainRef) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "externalDomain", externalDomain, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/external-domains/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateExternalDomainRequest calls the generic UpdateExternalDomain builder with application/json body
+func NewUpdateExternalDomainRequest(server string, externalDomain ExternalDomainRef, params *UpdateExternalDomainParams, body UpdateExternalDomainJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateExternalDomainRequestWithBody(server, externalDomain, params, "application/json", bodyReader)
+}
+
+// NewUpdateExternalDomainRequestWithBody constructs an http.Request for the UpdateExternalDomain method, with any body, and a specified content type
+func NewUpdateExternalDomainRequestWithBody(server string, externalDomain ExternalDomainRef, params *UpdateExternalDomainParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "externalDomain", externalDomain, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/external-domains/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -7683,6 +8681,31 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/containers/{container}/retry (the `RetryContainer` operationId).
 	RetryContainerWithResponse(ctx context.Context, container ContainerRef, params *RetryContainerParams, reqEditors ...RequestEditorFn) (*RetryContainerResponse, error)
 
+	// ListServicesWithResponse List what a container exposes, and what edges say about it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/containers/{container}/services (the `ListServices` operationId).
+	ListServicesWithResponse(ctx context.Context, container ContainerRef, params *ListServicesParams, reqEditors ...RequestEditorFn) (*ListServicesResponse, error)
+
+	// ChangeServicesWithBodyWithResponse Add services to a container and remove others
+	//
+	// All of it takes effect, or nothing. Names and ports are reserved at once, and free again when no edge serves them.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/containers/{container}/services (the `ChangeServices` operationId).
+	ChangeServicesWithBodyWithResponse(ctx context.Context, container ContainerRef, params *ChangeServicesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeServicesResponse, error)
+
+	// ChangeServicesWithResponse Add services to a container and remove others
+	//
+	// All of it takes effect, or nothing. Names and ports are reserved at once, and free again when no edge serves them.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/containers/{container}/services (the `ChangeServices` operationId).
+	ChangeServicesWithResponse(ctx context.Context, container ContainerRef, params *ChangeServicesParams, body ChangeServicesJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeServicesResponse, error)
+
 	// PostEdgeReportWithBodyWithResponse Report the state of the calling edge
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -7755,6 +8778,55 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/edges/{edge}/retire (the `RetireEdge` operationId).
 	RetireEdgeWithResponse(ctx context.Context, edge EdgeRef, reqEditors ...RequestEditorFn) (*RetireEdgeResponse, error)
+
+	// ListExternalDomainsWithResponse List the external domains
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/external-domains (the `ListExternalDomains` operationId).
+	ListExternalDomainsWithResponse(ctx context.Context, params *ListExternalDomainsParams, reqEditors ...RequestEditorFn) (*ListExternalDomainsResponse, error)
+
+	// CreateExternalDomainWithBodyWithResponse Let services be published under a public DNS zone
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/external-domains (the `CreateExternalDomain` operationId).
+	CreateExternalDomainWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateExternalDomainResponse, error)
+
+	// CreateExternalDomainWithResponse Let services be published under a public DNS zone
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/external-domains (the `CreateExternalDomain` operationId).
+	CreateExternalDomainWithResponse(ctx context.Context, body CreateExternalDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateExternalDomainResponse, error)
+
+	// DeleteExternalDomainWithResponse Forget an external domain that nothing is published under
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/external-domains/{externalDomain} (the `DeleteExternalDomain` operationId).
+	DeleteExternalDomainWithResponse(ctx context.Context, externalDomain ExternalDomainRef, params *DeleteExternalDomainParams, reqEditors ...RequestEditorFn) (*DeleteExternalDomainResponse, error)
+
+	// GetExternalDomainWithResponse Get an external domain
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/external-domains/{externalDomain} (the `GetExternalDomain` operationId).
+	GetExternalDomainWithResponse(ctx context.Context, externalDomain ExternalDomainRef, reqEditors ...RequestEditorFn) (*GetExternalDomainResponse, error)
+
+	// UpdateExternalDomainWithBodyWithResponse Change an external domain
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v1/external-domains/{externalDomain} (the `UpdateExternalDomain` operationId).
+	UpdateExternalDomainWithBodyWithResponse(ctx context.Context, externalDomain ExternalDomainRef, params *UpdateExternalDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateExternalDomainResponse, error)
+
+	// UpdateExternalDomainWithResponse Change an external domain
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v1/external-domains/{externalDomain} (the `UpdateExternalDomain` operationId).
+	UpdateExternalDomainWithResponse(ctx context.Context, externalDomain ExternalDomainRef, params *UpdateExternalDomainParams, body UpdateExternalDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateExternalDomainResponse, error)
 
 	// ListImagesWithResponse List the images that administrators recommend
 	//
@@ -8998,6 +10070,109 @@ func (r RetryContainerResponse) ContentType() string {
 	return ""
 }
 
+type ListServicesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ServiceList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListServicesResponse) GetJSON200() *ServiceList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListServicesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListServicesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListServicesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListServicesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListServicesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChangeServicesResponse202Headers the declared response headers of an HTTP 202 response for ChangeServices
+type ChangeServicesResponse202Headers struct {
+	Location *string
+}
+
+type ChangeServicesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *OperationAccepted
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ChangeServicesResponse202Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ChangeServicesResponse) GetJSON202() *OperationAccepted {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChangeServicesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeServicesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeServicesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeServicesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeServicesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type PostEdgeReportResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9328,6 +10503,260 @@ func (r RetireEdgeResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RetireEdgeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListExternalDomainsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ExternalDomainList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListExternalDomainsResponse) GetJSON200() *ExternalDomainList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListExternalDomainsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListExternalDomainsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListExternalDomainsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListExternalDomainsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListExternalDomainsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateExternalDomainResponse201Headers the declared response headers of an HTTP 201 response for CreateExternalDomain
+type CreateExternalDomainResponse201Headers struct {
+	ETag *string
+}
+
+type CreateExternalDomainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ExternalDomain
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateExternalDomainResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateExternalDomainResponse) GetJSON201() *ExternalDomain {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateExternalDomainResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateExternalDomainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateExternalDomainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateExternalDomainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateExternalDomainResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteExternalDomainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteExternalDomainResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteExternalDomainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteExternalDomainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteExternalDomainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteExternalDomainResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetExternalDomainResponse200Headers the declared response headers of an HTTP 200 response for GetExternalDomain
+type GetExternalDomainResponse200Headers struct {
+	ETag *string
+}
+
+type GetExternalDomainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ExternalDomain
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetExternalDomainResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetExternalDomainResponse) GetJSON200() *ExternalDomain {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetExternalDomainResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetExternalDomainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetExternalDomainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetExternalDomainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetExternalDomainResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateExternalDomainResponse200Headers the declared response headers of an HTTP 200 response for UpdateExternalDomain
+type UpdateExternalDomainResponse200Headers struct {
+	ETag *string
+}
+
+type UpdateExternalDomainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ExternalDomain
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateExternalDomainResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateExternalDomainResponse) GetJSON200() *ExternalDomain {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateExternalDomainResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateExternalDomainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateExternalDomainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateExternalDomainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateExternalDomainResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -11758,6 +13187,49 @@ func (c *ClientWithResponses) RetryContainerWithResponse(ctx context.Context, co
 	return ParseRetryContainerResponse(rsp)
 }
 
+// ListServicesWithResponse List what a container exposes, and what edges say about it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/containers/{container}/services (the `ListServices` operationId).
+func (c *ClientWithResponses) ListServicesWithResponse(ctx context.Context, container ContainerRef, params *ListServicesParams, reqEditors ...RequestEditorFn) (*ListServicesResponse, error) {
+	rsp, err := c.ListServices(ctx, container, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListServicesResponse(rsp)
+}
+
+// ChangeServicesWithBodyWithResponse Add services to a container and remove others
+//
+// All of it takes effect, or nothing. Names and ports are reserved at once, and free again when no edge serves them.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/containers/{container}/services (the `ChangeServices` operationId).
+func (c *ClientWithResponses) ChangeServicesWithBodyWithResponse(ctx context.Context, container ContainerRef, params *ChangeServicesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeServicesResponse, error) {
+	rsp, err := c.ChangeServicesWithBody(ctx, container, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeServicesResponse(rsp)
+}
+
+// ChangeServicesWithResponse Add services to a container and remove others
+//
+// All of it takes effect, or nothing. Names and ports are reserved at once, and free again when no edge serves them.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/containers/{container}/services (the `ChangeServices` operationId).
+func (c *ClientWithResponses) ChangeServicesWithResponse(ctx context.Context, container ContainerRef, params *ChangeServicesParams, body ChangeServicesJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeServicesResponse, error) {
+	rsp, err := c.ChangeServices(ctx, container, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeServicesResponse(rsp)
+}
+
 // PostEdgeReportWithBodyWithResponse Report the state of the calling edge
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -11883,6 +13355,97 @@ func (c *ClientWithResponses) RetireEdgeWithResponse(ctx context.Context, edge E
 		return nil, err
 	}
 	return ParseRetireEdgeResponse(rsp)
+}
+
+// ListExternalDomainsWithResponse List the external domains
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/external-domains (the `ListExternalDomains` operationId).
+func (c *ClientWithResponses) ListExternalDomainsWithResponse(ctx context.Context, params *ListExternalDomainsParams, reqEditors ...RequestEditorFn) (*ListExternalDomainsResponse, error) {
+	rsp, err := c.ListExternalDomains(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListExternalDomainsResponse(rsp)
+}
+
+// CreateExternalDomainWithBodyWithResponse Let services be published under a public DNS zone
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/external-domains (the `CreateExternalDomain` operationId).
+func (c *ClientWithResponses) CreateExternalDomainWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateExternalDomainResponse, error) {
+	rsp, err := c.CreateExternalDomainWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateExternalDomainResponse(rsp)
+}
+
+// CreateExternalDomainWithResponse Let services be published under a public DNS zone
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/external-domains (the `CreateExternalDomain` operationId).
+func (c *ClientWithResponses) CreateExternalDomainWithResponse(ctx context.Context, body CreateExternalDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateExternalDomainResponse, error) {
+	rsp, err := c.CreateExternalDomain(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateExternalDomainResponse(rsp)
+}
+
+// DeleteExternalDomainWithResponse Forget an external domain that nothing is published under
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/external-domains/{externalDomain} (the `DeleteExternalDomain` operationId).
+func (c *ClientWithResponses) DeleteExternalDomainWithResponse(ctx context.Context, externalDomain ExternalDomainRef, params *DeleteExternalDomainParams, reqEditors ...RequestEditorFn) (*DeleteExternalDomainResponse, error) {
+	rsp, err := c.DeleteExternalDomain(ctx, externalDomain, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteExternalDomainResponse(rsp)
+}
+
+// GetExternalDomainWithResponse Get an external domain
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/external-domains/{externalDomain} (the `GetExternalDomain` operationId).
+func (c *ClientWithResponses) GetExternalDomainWithResponse(ctx context.Context, externalDomain ExternalDomainRef, reqEditors ...RequestEditorFn) (*GetExternalDomainResponse, error) {
+	rsp, err := c.GetExternalDomain(ctx, externalDomain, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetExternalDomainResponse(rsp)
+}
+
+// UpdateExternalDomainWithBodyWithResponse Change an external domain
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v1/external-domains/{externalDomain} (the `UpdateExternalDomain` operationId).
+func (c *ClientWithResponses) UpdateExternalDomainWithBodyWithResponse(ctx context.Context, externalDomain ExternalDomainRef, params *UpdateExternalDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateExternalDomainResponse, error) {
+	rsp, err := c.UpdateExternalDomainWithBody(ctx, externalDomain, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateExternalDomainResponse(rsp)
+}
+
+// UpdateExternalDomainWithResponse Change an external domain
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v1/external-domains/{externalDomain} (the `UpdateExternalDomain` operationId).
+func (c *ClientWithResponses) UpdateExternalDomainWithResponse(ctx context.Context, externalDomain ExternalDomainRef, params *UpdateExternalDomainParams, body UpdateExternalDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateExternalDomainResponse, error) {
+	rsp, err := c.UpdateExternalDomain(ctx, externalDomain, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateExternalDomainResponse(rsp)
 }
 
 // ListImagesWithResponse List the images that administrators recommend
@@ -13303,6 +14866,85 @@ func ParseRetryContainerResponse(rsp *http.Response) (*RetryContainerResponse, e
 	return response, nil
 }
 
+// ParseListServicesResponse parses an HTTP response from a ListServicesWithResponse call
+func ParseListServicesResponse(rsp *http.Response) (*ListServicesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListServicesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ServiceList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseChangeServicesResponse parses an HTTP response from a ChangeServicesWithResponse call
+func ParseChangeServicesResponse(rsp *http.Response) (*ChangeServicesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeServicesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest OperationAccepted
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers ChangeServicesResponse202Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers202 = &headers
+	}
+
+	return response, nil
+}
+
 // ParsePostEdgeReportResponse parses an HTTP response from a PostEdgeReportWithResponse call
 func ParsePostEdgeReportResponse(rsp *http.Response) (*PostEdgeReportResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -13547,6 +15189,206 @@ func ParseRetireEdgeResponse(rsp *http.Response) (*RetireEdgeResponse, error) {
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseListExternalDomainsResponse parses an HTTP response from a ListExternalDomainsWithResponse call
+func ParseListExternalDomainsResponse(rsp *http.Response) (*ListExternalDomainsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListExternalDomainsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ExternalDomainList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateExternalDomainResponse parses an HTTP response from a CreateExternalDomainWithResponse call
+func ParseCreateExternalDomainResponse(rsp *http.Response) (*CreateExternalDomainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateExternalDomainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ExternalDomain
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateExternalDomainResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteExternalDomainResponse parses an HTTP response from a DeleteExternalDomainWithResponse call
+func ParseDeleteExternalDomainResponse(rsp *http.Response) (*DeleteExternalDomainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteExternalDomainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetExternalDomainResponse parses an HTTP response from a GetExternalDomainWithResponse call
+func ParseGetExternalDomainResponse(rsp *http.Response) (*GetExternalDomainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetExternalDomainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ExternalDomain
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetExternalDomainResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateExternalDomainResponse parses an HTTP response from a UpdateExternalDomainWithResponse call
+func ParseUpdateExternalDomainResponse(rsp *http.Response) (*UpdateExternalDomainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateExternalDomainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ExternalDomain
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateExternalDomainResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil

@@ -48,8 +48,9 @@ type Config struct {
 	EdgeCA        string   `key:"edge_ca" help:"PEM file of the CA that signs the API's certificate; default: the system's"`
 	EdgeDir       string   `key:"edge_dir" help:"folder of the edge's files; default: edge in the data folder"`
 	EdgeAddress   string   `key:"edge_address" help:"IPv4 address that dnsmasq answers on; empty means the one that this host has in the site's network"`
+	EdgeListen    []string `key:"edge_listen" help:"addresses that NGINX listens on; empty means all, or the edge's address alone in a namespace"`
 	EdgeInterface string   `key:"edge_interface" help:"network interface of the site's network; empty means the one that holds the edge's address"`
-	EdgeNamespace string   `key:"edge_namespace" help:"network namespace that dnsmasq runs in; empty means the host's"`
+	EdgeNamespace string   `key:"edge_namespace" help:"network namespace that dnsmasq and NGINX run in; empty means the host's"`
 
 	Lab          bool          `key:"lab" help:"standalone: also start the lab with a demo site"`
 	LabListen    string        `key:"lab_listen" default:"127.0.0.1:8006" help:"address of the lab's Proxmox VE API; further nodes serve it on the loopback addresses after it"`

@@ -13,10 +13,13 @@ const (
 	ActivityRemove     = "Remove"
 	ActivityPublish    = "Publish"
 	ActivityNextInLine = "NextInLine"
+	ActivityWithdraw   = "Withdraw"
+	ActivityRestore    = "Restore"
 
 	// Network of a site.
 	ActivityAwaitServed   = "AwaitServed"
 	ActivityAwaitReleased = "AwaitReleased"
+	ActivityAwaitLive     = "AwaitLive"
 
 	// Proxmox VE.
 	ActivityPullImage   = "PullImage"
@@ -85,8 +88,9 @@ type Begun struct {
 	Revision  int64           `json:"revision"` // of the site's network that serves the container's reservation
 	SiteID    string          `json:"siteId"`
 	Params    OperationParams `json:"params"`
-	Placed    bool            `json:"placed"`    // the container has a node and VMID
-	Cancelled bool            `json:"cancelled"` // asked to cancel before it began
+	Placed    bool            `json:"placed"`             // the container has a node and VMID
+	Cancelled bool            `json:"cancelled"`          // asked to cancel before it began
+	Services  int             `json:"services,omitempty"` // that the container exposes
 	// Quarantined says what an earlier operation of the container left behind on a node; empty when nothing.
 	Quarantined string `json:"quarantined,omitempty"`
 }
@@ -144,7 +148,14 @@ type ReleaseInput struct {
 	Quarantine string `json:"quarantine,omitempty"` // reason; empty frees them
 }
 
-// Released is the result of Release.
+// LiveInput names services to wait for.
+type LiveInput struct {
+	OperationInput
+	SiteID   string   `json:"siteId"`
+	Services []string `json:"services,omitempty"` // IDs; empty means all of the container's
+}
+
+// Released is the result of Release, Withdraw and Restore.
 type Released struct {
 	Revision int64 `json:"revision"` // that no longer serves them; 0 when nothing was held
 }

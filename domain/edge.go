@@ -14,7 +14,8 @@ type Edge struct {
 	Message   string            // the edge's own words about the last apply; empty when all is well
 	Versions  map[string]string // "berth", "dnsmasq", "nginx" -> version
 	Leases    []Lease
-	Reloads   int64 // reloads and restarts of dnsmasq since the edge started
+	Reloads   int64 // reloads and restarts of its daemons since the edge started
+	LeftOut   []LeftOut
 	SeenAt    time.Time
 	AppliedAt time.Time
 	CreatedAt time.Time
@@ -55,6 +56,13 @@ type EdgeReport struct {
 	Versions map[string]string `json:"versions,omitempty"`
 	Leases   []Lease           `json:"leases"`
 	Reloads  int64             `json:"reloads"`
+	LeftOut  []LeftOut         `json:"leftOut"` // services that the edge does not serve
+}
+
+// LeftOut is a service that an edge does not serve, so that its neighbours are served.
+type LeftOut struct {
+	ServiceID string `json:"serviceId"`
+	Reason    string `json:"reason"` // in the words of the program that refused it
 }
 
 // Snapshot is everything an edge needs to serve its site: pure data, from which templates make files.
@@ -75,6 +83,32 @@ type Snapshot struct {
 	Hosts        []Host     `json:"hosts"`           // containers, sorted by ID
 	Edges        []string   `json:"edges,omitempty"` // addresses of all edges of the site, sorted
 	Names        []HostName `json:"names"`           // further names: nodes and edges, sorted by name
+
+	Services     []ServedService   `json:"services,omitempty"`     // sorted by ID
+	Certificates []EdgeCertificate `json:"certificates,omitempty"` // sorted by ID
+	Challenges   []Challenge       `json:"challenges,omitempty"`   // sorted by token
+}
+
+// ServedService is one service of a Snapshot.
+type ServedService struct {
+	ID       string `json:"id"`
+	Hostname string `json:"hostname"` // of the container, without the site's domain
+	ServiceSpec
+	Certificate string `json:"certificate,omitempty"` // ID among the snapshot's; empty means the edge's own self-signed one
+	AuthServer  string `json:"authServer,omitempty"`  // base URL of the domain's auth server; empty with HTTP.Auth means: refuse
+}
+
+// EdgeCertificate is a certificate with its key, for the edges of one site.
+type EdgeCertificate struct {
+	ID    string `json:"id"`
+	Chain string `json:"chain"` // PEM, leaf first
+	Key   string `json:"key"`   // PEM
+}
+
+// Challenge is what an ACME server asks for at http://<name>/.well-known/acme-challenge/<token> (RFC 8555, 8.3).
+type Challenge struct {
+	Token            string `json:"token"`
+	KeyAuthorization string `json:"keyAuthorization"`
 }
 
 // Host is one container of a Snapshot: a DHCP reservation and a DNS name.

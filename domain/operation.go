@@ -36,6 +36,7 @@ type OperationParams struct {
 	Reconfigure *Reconfigure `json:"reconfigure,omitempty"`
 	Before      *Before      `json:"before,omitempty"` // what a reconfigure goes back to when it fails
 	Import      *Import      `json:"import,omitempty"`
+	Services    *Services    `json:"services,omitempty"`
 }
 
 // Reconfigure lists what to change; nil leaves a value as it is. Environment values travel by the container's row alone.
@@ -78,6 +79,14 @@ type Import struct {
 	VMID   int    `json:"vmid"`
 }
 
+// Services are the services that an expose operation adds and removes, by ID.
+type Services struct {
+	Specs    []ServiceSpec `json:"specs,omitempty"` // of what is added
+	Added    []string      `json:"added,omitempty"`
+	Removed  []string      `json:"removed,omitempty"`
+	Revision int64         `json:"revision"` // of the site's network, the first that has the one and not the other
+}
+
 // OperationKind says what an operation does.
 type OperationKind string
 
@@ -88,6 +97,7 @@ const (
 	OpReconfigure OperationKind = "reconfigure"
 	OpDelete      OperationKind = "delete"
 	OpImport      OperationKind = "import"
+	OpExpose      OperationKind = "expose" // adds and removes services
 	OpRepair      OperationKind = "repair" // by the reconciler
 )
 

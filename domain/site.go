@@ -24,6 +24,8 @@ type Site struct {
 	Nameservers  []string // given by DHCP; empty means the edges' own addresses
 	Forwarders   []string // upstream DNS servers, "ip" or "ip#port"; empty means none
 	LeaseTime    time.Duration
+	PortFirst    int   // first external port for tcp and udp services, inclusive; 0 in both means the defaults
+	PortLast     int   // last external port, inclusive
 	Desired      int64 // revision that the last change of the site's network made
 	Published    int64 // revision that edges may fetch; trails Desired by the debounce
 	CreatedAt    time.Time
@@ -104,6 +106,15 @@ func (s *Site) Validate() []FieldError {
 	if s.LeaseTime != 0 && s.LeaseTime < 2*time.Minute {
 		fail("leaseTime", "must be at least 2m, the shortest that dnsmasq accepts")
 	}
+	if s.PortFirst == 0 && s.PortLast == 0 {
+		return bad // the defaults
+	}
+	if s.PortFirst < 1 || s.PortFirst > 65535 {
+		fail("portFirst", "must be between 1 and 65535")
+	}
+	if s.PortLast < s.PortFirst || s.PortLast > 65535 {
+		fail("portLast", "must be between portFirst and 65535")
+	}
 	return bad
 }
 
@@ -169,6 +180,9 @@ func (p pool) holds(a netip.Addr) bool {
 	dynamic := p.dynamicFirst.IsValid() && !a.Less(p.dynamicFirst) && !p.dynamicLast.Less(a)
 	return !dynamic
 }
+
+// PortRange returns the external ports of the site for people, such as "2000-2999".
+func (s *Site) PortRange() string { return fmt.Sprintf("%d-%d", s.PortFirst, s.PortLast) }
 
 // SameMAC reports whether two MAC addresses are the same, however they are written.
 func SameMAC(a, b string) bool {

@@ -16,6 +16,7 @@ const (
 	WorkflowReconfigure = "Reconfigure"
 	WorkflowDelete      = "Delete"
 	WorkflowImport      = "Import"
+	WorkflowExpose      = "Expose"
 	WorkflowNetwork     = "Network"
 	WorkflowReconcile   = "Reconcile"
 	WorkflowObserve     = "Observe"
@@ -34,6 +35,8 @@ func (k OperationKind) Workflow() string {
 		return WorkflowDelete
 	case OpImport:
 		return WorkflowImport
+	case OpExpose:
+		return WorkflowExpose
 	}
 	return WorkflowReconcile
 }

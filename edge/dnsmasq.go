@@ -28,8 +28,7 @@ type Dnsmasq struct {
 	served  *served // what was last proved to be served, nil at first
 	seen    stamps
 	refused refused
-	watched *watcher // of the running process
-	died    chan struct{}
+	guard   guard
 	version string
 	reloads int64
 	forced  time.Time // when it was last restarted because it did not answer
@@ -62,11 +61,11 @@ func NewDnsmasq(options templates.DnsmasqOptions, iface string, exec Exec) *Dnsm
 	options.LeaseFile = cmp.Or(options.LeaseFile, filepath.Join(options.Dir, "leases"))
 	options.PIDFile = cmp.Or(options.PIDFile, filepath.Join(options.Dir, "dnsmasq.pid"))
 	options.Port = cmp.Or(options.Port, 53)
-	return &Dnsmasq{Options: options, Interface: iface, Exec: exec, seen: stamps{}, died: make(chan struct{}, 1)}
+	return &Dnsmasq{Options: options, Interface: iface, Exec: exec, seen: stamps{}, guard: newGuard()}
 }
 
 // Died implements Daemon.
-func (d *Dnsmasq) Died() <-chan struct{} { return d.died }
+func (d *Dnsmasq) Died() <-chan struct{} { return d.guard.died }
 
 // Apply implements Daemon.
 func (d *Dnsmasq) Apply(ctx context.Context, snapshot domain.Snapshot) ([]templates.Problem, error) {
@@ -97,7 +96,7 @@ func (d *Dnsmasq) Apply(ctx context.Context, snapshot domain.Snapshot) ([]templa
 	if before != nil {
 		err = d.proveGone(ctx, before.snapshot, next.snapshot)
 	}
-	return problems, errors.Join(err, d.trimLog())
+	return problems, errors.Join(err, trimLog(d.Options.LogFile))
 }
 
 func (d *Dnsmasq) remember(files templates.Files, err error) {
@@ -243,7 +242,7 @@ func (d *Dnsmasq) restart(ctx context.Context) error {
 	if d.served != nil || d.process().find() != 0 {
 		d.reloads++
 	}
-	d.unwatch()
+	d.guard.unwatch()
 	if err := d.process().stop(ctx); err != nil {
 		return err
 	}
@@ -285,50 +284,13 @@ func (d *Dnsmasq) process() process {
 }
 
 // running reports whether dnsmasq runs, and sees to it that its end will be noticed.
-func (d *Dnsmasq) running() bool {
-	pid := d.process().find()
-	if pid == 0 {
-		d.unwatch()
-		return false
-	}
-	if d.watched != nil {
-		select {
-		case <-d.watched.died:
-			d.unwatch()
-		default:
-			return true
-		}
-	}
-	w, err := watch(pid)
-	if err != nil {
-		return false
-	}
-	d.watched = w
-	go func() {
-		<-w.died
-		if w.closed.Load() {
-			return
-		}
-		select {
-		case d.died <- struct{}{}:
-		default:
-		}
-	}()
-	return true
-}
-
-func (d *Dnsmasq) unwatch() {
-	if d.watched != nil {
-		d.watched.close()
-		d.watched = nil
-	}
-}
+func (d *Dnsmasq) running() bool { return d.guard.watch(d.process().find()) }
 
 // Stop implements Daemon.
 func (d *Dnsmasq) Stop(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.unwatch()
+	d.guard.unwatch()
 	d.served = nil
 	return d.process().stop(ctx)
 }
@@ -337,7 +299,7 @@ func (d *Dnsmasq) Stop(ctx context.Context) error {
 func (d *Dnsmasq) Detach() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.unwatch()
+	d.guard.unwatch()
 }
 
 // Status implements Daemon.

@@ -23,7 +23,7 @@ import (
 	"berth/templates"
 )
 
-// site is a running edge on a network of its own, with a real dnsmasq.
+// site is a running edge on a network of its own, with a real dnsmasq and a real nginx.
 type site struct {
 	*network
 	*source
@@ -61,7 +61,12 @@ func (s *site) start() {
 	}
 	s.runner = &edge.Runner{
 		Source: s.source, Dir: s.dir, Address: s.prefix + "2", Versions: map[string]string{"berth": "test"},
-		Daemons:  []edge.Daemon{edge.NewDnsmasq(options, "vmbr0", s.spoiled)},
+		Daemons: []edge.Daemon{
+			edge.NewDnsmasq(options, "vmbr0", s.spoiled),
+			edge.NewNginx(filepath.Join(s.dir, "nginx"), templates.NginxOptions{
+				Listen: []string{s.prefix + "2"}, Resolver: s.prefix + "2", User: "root",
+			}, s.spoiled),
+		},
 		Interval: 200 * time.Millisecond, Wait: time.Second, Retry: 20 * time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(log, nil)),
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -48,6 +49,7 @@ func (e Exec) run(ctx context.Context, name string, args ...string) (string, err
 type process struct {
 	program string // base name of the executable
 	arg     string // an argument that only this daemon has
+	title   string // what its command line begins with once it has rewritten it; empty when it does not
 	pidFile string
 }
 
@@ -73,6 +75,9 @@ func (p process) is(pid int) bool {
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // empty for a zombie
 	if err != nil {
 		return false
+	}
+	if p.title != "" && strings.HasPrefix(string(line), p.title) {
+		return slices.Contains(strings.Fields(strings.TrimRight(string(line), "\x00")), p.arg)
 	}
 	args := bytes.Split(line, []byte{0})
 	if filepath.Base(string(args[0])) != p.program {
@@ -152,4 +157,52 @@ func (w *watcher) close() {
 	w.closed.Store(true)
 	_ = w.file.Close() // nothing was written
 	<-w.died
+}
+
+// guard notices the end of a daemon.
+type guard struct {
+	watched *watcher
+	pid     int
+	died    chan struct{}
+}
+
+func newGuard() guard { return guard{died: make(chan struct{}, 1)} }
+
+// watch sees to it that the end of a process will be noticed, and reports whether it runs.
+func (g *guard) watch(pid int) bool {
+	if pid == 0 {
+		g.unwatch()
+		return false
+	}
+	if g.watched != nil && g.pid == pid {
+		select {
+		case <-g.watched.died:
+		default:
+			return true
+		}
+	}
+	g.unwatch()
+	w, err := watch(pid)
+	if err != nil {
+		return false
+	}
+	g.watched, g.pid = w, pid
+	go func() {
+		<-w.died
+		if w.closed.Load() {
+			return
+		}
+		select {
+		case g.died <- struct{}{}:
+		default:
+		}
+	}()
+	return true
+}
+
+func (g *guard) unwatch() {
+	if g.watched != nil {
+		g.watched.close()
+		g.watched = nil
+	}
 }

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -237,33 +235,4 @@ func poll(ctx context.Context, done func() (bool, error)) error {
 		case <-time.After(wait):
 		}
 	}
-}
-
-const maxLog = 8 << 20 // bytes; a reload with 10,000 containers logs 2.4 MiB
-
-// trimLog keeps the log of dnsmasq, which it appends to for ever, at two files of maxLog at most.
-func (d *Dnsmasq) trimLog() error {
-	path := d.Options.LogFile
-	info, err := os.Stat(path)
-	if path == "" || errors.Is(err, os.ErrNotExist) || err == nil && info.Size() < maxLog {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("trim dnsmasq's log: %w", err)
-	}
-	from, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("trim dnsmasq's log: %w", err)
-	}
-	defer from.Close()
-	to, err := os.OpenFile(path+".1", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("trim dnsmasq's log: %w", err)
-	}
-	_, err = io.Copy(to, from)
-	// Truncated in place, because dnsmasq keeps it open: it appends, so it goes on at the new end.
-	if err := errors.Join(err, to.Close(), os.Truncate(path, 0)); err != nil {
-		return fmt.Errorf("trim dnsmasq's log: %w", err)
-	}
-	return nil
 }

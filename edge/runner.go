@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,6 +39,7 @@ type Runner struct {
 	wanted  *domain.Snapshot
 	applied int64     // revision
 	trouble [2]string // with the source, with applying; empty when all is well
+	leftOut []domain.LeftOut
 	changed chan struct{}
 }
 
@@ -120,6 +122,7 @@ func (r *Runner) apply(ctx context.Context, s domain.Snapshot, kept bool) bool {
 	r.wanted = &s
 	r.mu.Unlock()
 	var words []string
+	var all []templates.Problem
 	keep := func() error { return nil }
 	var err error
 	if !kept {
@@ -130,7 +133,7 @@ func (r *Runner) apply(ctx context.Context, s domain.Snapshot, kept bool) bool {
 		for _, d := range r.Daemons {
 			problems, err := d.Apply(ctx, s)
 			errs = append(errs, err)
-			words = append(words, lines(problems)...)
+			all = append(all, problems...)
 		}
 		if err = errors.Join(errs...); err == nil {
 			err = keep()
@@ -140,11 +143,12 @@ func (r *Runner) apply(ctx context.Context, s domain.Snapshot, kept bool) bool {
 		return false // interrupted, which is no result
 	}
 	if err != nil {
-		words = append([]string{fmt.Sprintf("revision %d: %v", s.Revision, err)}, words...)
+		words = append(words, fmt.Sprintf("revision %d: %v", s.Revision, err))
 	}
+	words = append(words, lines(all)...)
 	r.mu.Lock()
 	if err == nil {
-		r.applied = s.Revision
+		r.applied, r.leftOut = s.Revision, servicesIn(s, all)
 	}
 	r.mu.Unlock()
 	r.say(1, strings.Join(words, "\n"))
@@ -158,6 +162,21 @@ func lines(problems []templates.Problem) []string {
 		all[i] = p.String()
 	}
 	return all
+}
+
+// servicesIn picks the problems with services of a snapshot.
+func servicesIn(s domain.Snapshot, problems []templates.Problem) []domain.LeftOut {
+	of := make(map[string]bool, len(s.Services))
+	for _, v := range s.Services {
+		of[v.ID] = true
+	}
+	left := []domain.LeftOut{}
+	for _, p := range problems {
+		if of[p.ID] {
+			left = append(left, domain.LeftOut{ServiceID: p.ID, Reason: p.Reason})
+		}
+	}
+	return left
 }
 
 // follow fetches snapshots until ctx ends.
@@ -213,7 +232,7 @@ func (r *Runner) Status(ctx context.Context) domain.EdgeReport {
 	r.mu.Lock()
 	report := domain.EdgeReport{
 		Address: r.Address, Applied: r.applied, Versions: maps.Clone(r.Versions), Leases: []domain.Lease{},
-		Message: strings.Trim(strings.Join(r.trouble[:], "\n"), "\n"),
+		Message: strings.Trim(strings.Join(r.trouble[:], "\n"), "\n"), LeftOut: slices.Clone(r.leftOut),
 	}
 	if r.wanted != nil {
 		report.Fetched = r.wanted.Revision

@@ -216,17 +216,21 @@ func (s *Store) DeleteContainer(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		for _, held := range []any{&reservationRow{}, &placementRow{}} {
+		for _, held := range []any{&reservationRow{}, &placementRow{}, &serviceRow{}} {
 			var n int64
 			if err := tx.q(ctx).Model(held).Where("container_id = ? AND state = ?", id, Held).Count(&n).Error; err != nil {
 				return tx.fault(err, "delete container "+c.Name)
 			}
 			if n > 0 {
-				return domain.Errorf(domain.Conflict, "container %s still holds an address or a VMID", c.Name)
+				return domain.Errorf(domain.Conflict, "container %s still holds an address, a VMID or a service", c.Name)
 			}
 		}
-		if err := tx.q(ctx).Where("container_id = ?", id).Delete(&serviceRow{}).Error; err != nil {
+		// What edges may still serve stays until they have let go of it.
+		if err := tx.q(ctx).Where("container_id = ? AND state <> ?", id, Releasing).Delete(&serviceRow{}).Error; err != nil {
 			return tx.fault(err, "delete services of container "+c.Name)
+		}
+		if err := tx.dropClaims(ctx, id); err != nil {
+			return err
 		}
 		tx.changed(domain.TopicContainer, id)
 		return remove[containerRow](ctx, tx, id, "container "+c.Name)

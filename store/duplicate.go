@@ -20,10 +20,6 @@ var uniques = []struct {
 	{"registries_host", "registries.host", "host", "there is a login for that registry already"},
 	{"tokens_hash", "tokens.hash", "token", "the token exists already"},
 	{"external_domains_name", "external_domains.name", "name", "there is an external domain of that name already"},
-	{
-		"services_container_name", "services.container_id, services.name", "name",
-		"the container has a service of that name already",
-	},
 	{"idempotency_key", "idempotency.actor, idempotency.idem_key", "Idempotency-Key", "the key was used before"},
 }
 

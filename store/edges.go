@@ -20,6 +20,7 @@ type edgeRow struct {
 	Versions  map[string]string `gorm:"serializer:json"`
 	Leases    []domain.Lease    `gorm:"serializer:json"`
 	Reloads   int64
+	LeftOut   []domain.LeftOut `gorm:"serializer:json"`
 	SeenAt    micros
 	AppliedAt micros
 	CreatedAt micros
@@ -32,7 +33,7 @@ func (edgeRow) TableName() string { return "edges" }
 func edgeRowOf(e domain.Edge) edgeRow {
 	return edgeRow{
 		ID: e.ID, Name: e.Name, SiteID: e.SiteID, Address: e.Address, Retired: e.State == domain.EdgeRetired,
-		Applied: e.Applied, Fetched: e.Fetched, Message: e.Message, Versions: e.Versions, Leases: e.Leases, Reloads: e.Reloads,
+		Applied: e.Applied, Fetched: e.Fetched, Message: e.Message, Versions: e.Versions, Leases: e.Leases, Reloads: e.Reloads, LeftOut: e.LeftOut,
 		SeenAt: microsOf(e.SeenAt), AppliedAt: microsOf(e.AppliedAt), CreatedAt: microsOf(e.CreatedAt), Version: e.Version,
 	}
 }
@@ -40,7 +41,7 @@ func edgeRowOf(e domain.Edge) edgeRow {
 func (r edgeRow) edge(now time.Time) domain.Edge {
 	return domain.Edge{
 		ID: r.ID, Name: r.Name, SiteID: r.SiteID, Address: r.Address, State: r.state(now),
-		Applied: r.Applied, Fetched: r.Fetched, Message: r.Message, Versions: r.Versions, Leases: r.Leases, Reloads: r.Reloads,
+		Applied: r.Applied, Fetched: r.Fetched, Message: r.Message, Versions: r.Versions, Leases: r.Leases, Reloads: r.Reloads, LeftOut: r.LeftOut,
 		SeenAt: r.SeenAt.time(), AppliedAt: r.AppliedAt.time(), CreatedAt: r.CreatedAt.time(), Version: r.Version,
 	}
 }
@@ -119,7 +120,7 @@ func (s *Store) UpdateEdge(ctx context.Context, e *domain.Edge) error {
 	return s.Transact(ctx, func(tx *Store) error {
 		row := edgeRow{Name: e.Name, Version: e.Version + 1}
 		err := replace(ctx, tx, &row, e.ID, e.Version, "edge "+e.Name, "site_id", "address", "retired", "applied", "fetched",
-			"message", "versions", "leases", "reloads", "seen_at", "applied_at")
+			"message", "versions", "leases", "reloads", "left_out", "seen_at", "applied_at")
 		if err != nil {
 			return err
 		}
@@ -188,17 +189,22 @@ func (s *Store) ReportEdge(ctx context.Context, id string, r domain.EdgeReport) 
 			}
 		}
 		now := tx.stamp()
-		if row.Applied != r.Applied || row.Message != r.Message || row.Address != r.Address || row.state(now) != domain.EdgeOnline {
+		told := row.Applied != r.Applied || !slices.Equal(row.LeftOut, r.LeftOut) || row.state(now) != domain.EdgeOnline
+		if told || row.Message != r.Message || row.Address != r.Address {
 			tx.changed(domain.TopicEdge, id)
 		}
 		if row.Applied != r.Applied {
 			row.AppliedAt = microsOf(now)
 		}
 		row.Address, row.Fetched, row.Applied, row.Message = r.Address, r.Fetched, r.Applied, r.Message
-		row.Versions, row.Leases, row.Reloads, row.SeenAt = r.Versions, r.Leases, r.Reloads, microsOf(now)
-		done := tx.q(ctx).Model(&row).Select("address", "fetched", "applied", "message", "versions", "leases", "reloads", "seen_at",
+		row.Versions, row.Leases, row.Reloads, row.LeftOut = r.Versions, r.Leases, r.Reloads, r.LeftOut
+		row.SeenAt = microsOf(now)
+		done := tx.q(ctx).Model(&row).Select("address", "fetched", "applied", "message", "versions", "leases", "reloads", "left_out", "seen_at",
 			"applied_at").Where("id = ?", id).Updates(&row)
-		return tx.fault(done.Error, "record report of edge "+row.Name)
+		if done.Error != nil || !told {
+			return tx.fault(done.Error, "record report of edge "+row.Name)
+		}
+		return tx.judgeServices(ctx, row.SiteID)
 	})
 }
 

@@ -162,22 +162,6 @@ func testAuditAndSettings(t *testing.T, e *env) {
 	wantKind(t, err, domain.NotFound)
 }
 
-func testServices(t *testing.T, e *env) {
-	s := e.site(t, "demo")
-	c := e.container(t, s, "web01")
-	must(t, e.CreateService(e.ctx, &store.Service{ContainerID: c.ID, Name: "www", Kind: "http", Port: 8080}))
-	wantKind(t, e.CreateService(e.ctx, &store.Service{ContainerID: c.ID, Name: "www"}), domain.Conflict)
-	list, err := e.Services(e.ctx, c.ID)
-	must(t, err)
-	same(t, "port", list[0].Port, 8080)
-	d := store.ExternalDomain{Name: "example.org", SiteID: s.ID}
-	must(t, e.CreateExternalDomain(e.ctx, &d))
-	wantKind(t, e.CreateExternalDomain(e.ctx, &store.ExternalDomain{Name: "example.org", SiteID: s.ID}), domain.Conflict)
-	domains, _, err := e.ExternalDomains(e.ctx, store.Page{})
-	must(t, err)
-	same(t, "external domain", domains[0], d)
-}
-
 func testSlots(t *testing.T, e *env) {
 	n := e.node(t, e.cluster(t, "alpha"), e.site(t, "demo"), "pve1", "")
 	got := make([]bool, 20)

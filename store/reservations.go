@@ -107,11 +107,11 @@ func (s *Store) Release(ctx context.Context, containerID string) (revision int64
 	return revision, held, err
 }
 
-// DropReleased frees what a container was releasing. The caller made sure that no edge serves it (RevisionServed) and that its
-// lease is released.
-func (s *Store) DropReleased(ctx context.Context, containerID string) error {
+// DropReleased frees the address that a container was releasing up to a revision of its site. The caller made sure that no edge
+// is behind that revision (RevisionServed), and that the lease is released.
+func (s *Store) DropReleased(ctx context.Context, containerID string, revision int64) error {
 	return s.Transact(ctx, func(tx *Store) error {
-		dropped, err := tx.drop(ctx, "container_id = ? AND state = ?", containerID, Releasing)
+		dropped, err := tx.drop(ctx, "container_id = ? AND state = ? AND release_revision <= ?", containerID, Releasing, revision)
 		if dropped > 0 {
 			tx.changed(domain.TopicContainer, containerID)
 		}

@@ -152,14 +152,14 @@ func testRelease(t *testing.T, e *env) {
 	retry := a // a retried container takes up what it was giving back
 	must(t, e.Reserve(e.ctx, s, &retry))
 	same(t, "address of the retried", retry.Address, a.Address)
-	must(t, e.DropReleased(e.ctx, a.ID)) // nothing is releasing any more
+	must(t, e.DropReleased(e.ctx, a.ID, 1<<40)) // nothing is releasing any more
 	got, err = e.Container(e.ctx, a.ID)
 	must(t, err)
 	same(t, "address after the retry", got.Address, a.Address)
 
 	_, _, err = e.Release(e.ctx, a.ID)
 	must(t, err)
-	must(t, e.DropReleased(e.ctx, a.ID))
+	must(t, e.DropReleased(e.ctx, a.ID, 1<<40))
 	must(t, e.Reserve(e.ctx, s, &c))
 	if c.Address == a.Address {
 		t.Fatal("an address was given away again while others were never used")
@@ -236,7 +236,7 @@ func testReuse(t *testing.T, e *env) {
 		t.Helper()
 		_, _, err := e.Release(e.ctx, c.ID)
 		must(t, err)
-		must(t, e.DropReleased(e.ctx, c.ID))
+		must(t, e.DropReleased(e.ctx, c.ID, 1<<40))
 		e.clock.advance(time.Second)
 	}
 	two, three := reserve("198.18.9.2"), reserve("198.18.9.3")

@@ -22,6 +22,8 @@ type siteRow struct {
 	Nameservers  []string `gorm:"serializer:json"`
 	Forwarders   []string `gorm:"serializer:json"`
 	LeaseSeconds int64
+	PortFirst    int
+	PortLast     int
 	Desired      int64
 	Published    int64
 	CreatedAt    micros
@@ -35,7 +37,7 @@ func siteRowOf(s domain.Site) siteRow {
 	return siteRow{
 		ID: s.ID, Name: s.Name, Domain: s.Domain, CIDR: s.CIDR, Gateway: s.Gateway, RangeFirst: s.RangeFirst, RangeLast: s.RangeLast,
 		DynamicFirst: s.DynamicFirst, DynamicLast: s.DynamicLast, Nameservers: s.Nameservers, Forwarders: s.Forwarders,
-		LeaseSeconds: int64(s.LeaseTime / time.Second), Desired: s.Desired, Published: s.Published,
+		LeaseSeconds: int64(s.LeaseTime / time.Second), PortFirst: s.PortFirst, PortLast: s.PortLast, Desired: s.Desired, Published: s.Published,
 		CreatedAt: microsOf(s.CreatedAt), Version: s.Version,
 	}
 }
@@ -44,16 +46,19 @@ func (r siteRow) site() domain.Site {
 	return domain.Site{
 		ID: r.ID, Name: r.Name, Domain: r.Domain, CIDR: r.CIDR, Gateway: r.Gateway, RangeFirst: r.RangeFirst, RangeLast: r.RangeLast,
 		DynamicFirst: r.DynamicFirst, DynamicLast: r.DynamicLast, Nameservers: r.Nameservers, Forwarders: r.Forwarders,
-		LeaseTime: time.Duration(r.LeaseSeconds) * time.Second, Desired: r.Desired, Published: r.Published,
+		LeaseTime: time.Duration(r.LeaseSeconds) * time.Second, PortFirst: r.PortFirst, PortLast: r.PortLast, Desired: r.Desired, Published: r.Published,
 		CreatedAt: r.CreatedAt.time(), Version: r.Version,
 	}
 }
 
-// CreateSite stores a new site. It fills ID, CreatedAt, Version, the lease time if it has none, and the first revision.
+// CreateSite stores a new site. It fills ID, CreatedAt, Version, lease time and ports if it has none, and the first revision.
 func (s *Store) CreateSite(ctx context.Context, site *domain.Site) error {
 	s.born(&site.ID, &site.CreatedAt, &site.Version)
 	if site.LeaseTime == 0 {
 		site.LeaseTime = domain.DefaultLeaseTime
+	}
+	if site.PortFirst == 0 && site.PortLast == 0 {
+		site.PortFirst, site.PortLast = domain.DefaultPortFirst, domain.DefaultPortLast
 	}
 	site.Desired, site.Published = 1, 1
 	return s.Transact(ctx, func(tx *Store) error {

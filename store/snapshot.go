@@ -26,7 +26,10 @@ func (s *Store) Snapshot(ctx context.Context, siteID string) (snap domain.Snapsh
 		if err := tx.snapHosts(ctx, &snap); err != nil {
 			return err
 		}
-		return tx.snapNames(ctx, &snap)
+		if err := tx.snapNames(ctx, &snap); err != nil {
+			return err
+		}
+		return tx.snapServices(ctx, &snap)
 	})
 	return snap, err
 }
@@ -62,5 +65,33 @@ func (s *Store) snapNames(ctx context.Context, snap *domain.Snapshot) error {
 	slices.SortFunc(snap.Names, func(a, b domain.HostName) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Address, b.Address))
 	})
+	return nil
+}
+
+// snapServices adds what containers expose. A container that is not reachable by a name in the site is not published.
+func (s *Store) snapServices(ctx context.Context, snap *domain.Snapshot) error {
+	rows, err := s.serviceRows(ctx, "site_id = ? AND state = ?", snap.SiteID, Held)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	domains, err := All(func(p Page) ([]domain.ExternalDomain, string, error) { return s.ExternalDomains(ctx, p) })
+	if err != nil {
+		return err
+	}
+	hostnames := make(map[string]string, len(snap.Hosts))
+	for _, h := range snap.Hosts {
+		hostnames[h.ID] = h.Hostname
+	}
+	for _, r := range rows {
+		hostname, found := hostnames[r.ContainerID]
+		if !found {
+			continue
+		}
+		v := domain.ServedService{ID: r.ID, Hostname: hostname, ServiceSpec: r.Spec}
+		if r.Spec.Host != "" {
+			v.AuthServer = domain.DomainOf(domains, r.Spec.Host).AuthServer
+		}
+		snap.Services = append(snap.Services, v)
+	}
 	return nil
 }

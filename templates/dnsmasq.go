@@ -64,7 +64,9 @@ func Dnsmasq(snapshot domain.Snapshot, options DnsmasqOptions) (Files, []Problem
 	if err != nil {
 		return nil, nil, err
 	}
-	conf, err := renderConf(good, options)
+	records, more := srvRecords(good)
+	problems = append(problems, more...)
+	conf, err := renderConf(good, options, records)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -101,7 +103,34 @@ func ConfDigest(conf string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func renderConf(s domain.Snapshot, options DnsmasqOptions) (string, error) {
+// srvRecords returns the values of srv-host for what can be served: name, target, port, priority, weight.
+func srvRecords(s domain.Snapshot) (records []string, left []Problem) {
+	named := map[string]bool{}
+	for _, h := range s.Hosts {
+		named[h.Hostname] = true
+	}
+	for _, v := range s.Services {
+		if v.Kind != domain.ServiceSRV {
+			continue
+		}
+		reason := ""
+		if bad := v.Validate(v.Hostname); len(bad) > 0 {
+			reason = bad[0].Field + " " + bad[0].Rule
+		} else if !named[v.Hostname] {
+			reason = "its container has no name in the site"
+		}
+		if reason != "" {
+			left = append(left, Problem{ID: v.ID, Name: v.Title(), Reason: reason})
+			continue
+		}
+		records = append(records, fmt.Sprintf("%s.%s,%s.%s,%d,%d,%d",
+			v.SRV.Name, s.Domain, v.Hostname, s.Domain, v.Port, v.SRV.Priority, v.SRV.Weight))
+	}
+	slices.Sort(records)
+	return records, left
+}
+
+func renderConf(s domain.Snapshot, options DnsmasqOptions, srv []string) (string, error) {
 	network := netip.MustParsePrefix(s.CIDR) // validated
 	others := slices.DeleteFunc(slices.Clone(s.Edges), func(e string) bool { return e == options.ListenAddress })
 	nameservers := s.Nameservers
@@ -117,6 +146,7 @@ func renderConf(s domain.Snapshot, options DnsmasqOptions) (string, error) {
 		"Mask":        net.IP(net.CIDRMask(network.Bits(), 32)).String(),
 		"Lease":       leaseSeconds(s),
 		"LeaseMax":    1 << (32 - network.Bits()), // dnsmasq's own limit is 1000
+		"SRV":         srv,
 		"Nameservers": strings.Join(nameservers, ","),
 		// An authoritative dnsmasq refuses (DHCPNAK "wrong server-ID") what a client asks of another server of the network.
 		"Alone": len(others) == 0,

@@ -25,7 +25,19 @@ const dashes = "\n----------\n"
 // TestDnsmasqGolden renders the input above the dashes of each file in testdata/dnsmasq, compares with what stands below
 // them, and gives each configuration to the real dnsmasq.
 func TestDnsmasqGolden(t *testing.T) {
-	paths, err := filepath.Glob("testdata/dnsmasq/*.golden")
+	golden(t, "testdata/dnsmasq", func(s domain.Snapshot, o templates.DnsmasqOptions) (templates.Files, []templates.Problem, error) {
+		files, left, err := templates.Dnsmasq(s, o)
+		if err == nil {
+			testWithDnsmasq(t, files[templates.DnsmasqConf])
+		}
+		return files, left, err
+	})
+}
+
+// golden renders the input above the dashes of each file in a folder and compares with what stands below them.
+func golden[O any](t *testing.T, folder string, render func(domain.Snapshot, O) (templates.Files, []templates.Problem, error)) {
+	t.Helper()
+	paths, err := filepath.Glob(folder + "/*.golden")
 	if err != nil || len(paths) < 10 {
 		t.Fatalf("found %d golden files: %v", len(paths), err)
 	}
@@ -38,22 +50,18 @@ func TestDnsmasqGolden(t *testing.T) {
 			input, want, _ := strings.Cut(string(content), dashes)
 			var in struct {
 				Snapshot domain.Snapshot
-				Options  templates.DnsmasqOptions
+				Options  O
 			}
 			if err := json.Unmarshal([]byte(input), &in); err != nil {
 				t.Fatal(err)
 			}
-			files, left, err := templates.Dnsmasq(in.Snapshot, in.Options)
-			got := shown(files, left, err)
+			got := shown(render(in.Snapshot, in.Options))
 			if *update {
 				if err := os.WriteFile(path, []byte(input+dashes+got), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			} else if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
-			}
-			if err == nil {
-				testWithDnsmasq(t, files[templates.DnsmasqConf])
 			}
 		})
 	}

@@ -51,6 +51,11 @@ func Delete(ctx workflow.Context, in domain.OperationInput) error {
 type deletion struct{ operation }
 
 func (d *deletion) run(ctx workflow.Context) error {
+	if d.begun.Services > 0 {
+		if err := d.withdraw(ctx); err != nil {
+			return err
+		}
+	}
 	switch {
 	case d.begun.Params.Forget:
 		d.leftover = "The CT may still be on its node, which was given up for good."
@@ -70,6 +75,24 @@ func (d *deletion) run(ctx workflow.Context) error {
 		return err
 	}
 	return d.unplace(ctx)
+}
+
+// withdrawShare is the share of its time after which a delete no longer waits for edges to stop sending traffic.
+const withdrawShare = 10
+
+// withdraw stops traffic before what it goes to is destroyed. Edges that are away do not hold it up.
+func (d *deletion) withdraw(ctx workflow.Context) error {
+	d.progress.enter(ctx, "withdraw", "edges stop serving what the container exposes")
+	withdrawn, err := quick[domain.Released](ctx, domain.ActivityWithdraw, d.in)
+	if err != nil || withdrawn.Revision == 0 {
+		return err
+	}
+	soon := d.operation
+	soon.limit.Network /= withdrawShare
+	if err := soon.served(ctx, withdrawn.Revision).Get(ctx, nil); err != nil {
+		d.progress.note(ctx, "%s", failure(err).Message)
+	}
+	return nil
 }
 
 // quarantine keeps VMID and address from being used again while something may be left on the node.

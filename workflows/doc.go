@@ -18,6 +18,7 @@ func Register(r worker.WorkflowRegistry) {
 		domain.WorkflowReconfigure: Reconfigure,
 		domain.WorkflowDelete:      Delete,
 		domain.WorkflowImport:      Import,
+		domain.WorkflowExpose:      Expose,
 		domain.WorkflowNetwork:     Network,
 		domain.WorkflowObserve:     Observe,
 		domain.WorkflowReconcile:   Reconcile,

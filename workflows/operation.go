@@ -46,7 +46,7 @@ func (o *operation) served(ctx workflow.Context, revision int64) workflow.Future
 		limits{total: o.limit.Network, heartbeat: o.limit.Heartbeat, summary: "edges serve the reservation"})
 }
 
-// release gives address, MAC and name back, or quarantines them when something is left on the node. They are free
+// release gives address, MAC, name and services back, or quarantines the former when something is left on the node. They are free
 // again only when every edge has let go of them; an edge that is away does not hold up the operation, the reconciler
 // frees them when it is back.
 func (o *operation) release(ctx workflow.Context) error {
@@ -55,9 +55,23 @@ func (o *operation) release(ctx workflow.Context) error {
 	if err != nil || released.Revision == 0 {
 		return err
 	}
-	_, err = await[none](ctx, domain.ActivityAwaitReleased,
-		domain.RevisionInput{OperationInput: o.in, SiteID: o.begun.SiteID, Revision: released.Revision},
+	return o.letGo(ctx, released.Revision)
+}
+
+// letGo waits until every edge serves a revision that has no longer what was given up.
+func (o *operation) letGo(ctx workflow.Context, revision int64) error {
+	_, err := await[none](ctx, domain.ActivityAwaitReleased,
+		domain.RevisionInput{OperationInput: o.in, SiteID: o.begun.SiteID, Revision: revision},
 		limits{total: o.limit.Release, heartbeat: o.limit.Heartbeat, summary: "edges let go of the address"})
+	return err
+}
+
+// live waits until edges serve services of the container, all of them when none are named.
+func (o *operation) live(ctx workflow.Context, services []string) error {
+	o.progress.enter(ctx, "expose", "edges serve what the container exposes")
+	_, err := await[none](ctx, domain.ActivityAwaitLive,
+		domain.LiveInput{OperationInput: o.in, SiteID: o.begun.SiteID, Services: services},
+		limits{total: o.limit.Network, heartbeat: o.limit.Heartbeat, summary: "services are live"})
 	return err
 }
 

@@ -61,7 +61,13 @@ func (p *provision) run(ctx workflow.Context) error {
 		return err
 	}
 	p.progress.enter(ctx, "verify", "the guest runs and holds exactly its address")
-	return p.step(ctx, domain.ActivityVerify, limits{total: p.limit.Verify, summary: "runs with its address"})
+	if err := p.step(ctx, domain.ActivityVerify, limits{total: p.limit.Verify, summary: "runs with its address"}); err != nil {
+		return err
+	}
+	if p.begun.Services == 0 {
+		return nil
+	}
+	return p.live(ctx, nil)
 }
 
 // place finds a node that takes the container and creates it there; a node that refuses is left out and the next tried.

@@ -40,7 +40,7 @@ func TestReplay(t *testing.T) {
 		})
 	}
 	for _, name := range []string{
-		domain.WorkflowProvision, domain.WorkflowPower, domain.WorkflowReconfigure, domain.WorkflowDelete, domain.WorkflowImport,
+		domain.WorkflowProvision, domain.WorkflowPower, domain.WorkflowReconfigure, domain.WorkflowDelete, domain.WorkflowImport, domain.WorkflowExpose,
 		domain.WorkflowNetwork, domain.WorkflowObserve, domain.WorkflowReconcile,
 	} {
 		if !replayed[name] {

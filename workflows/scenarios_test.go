@@ -54,6 +54,13 @@ func scenarios() []scenario {
 			"import-undone", domain.WorkflowImport, input(domain.OpImport),
 			placedScript().failing(domain.ActivityAdopt, refused("It cannot be.")),
 		},
+		{"provision-published", domain.WorkflowProvision, input(domain.OpProvision), exposing(newScript())},
+		{"expose-live", domain.WorkflowExpose, input(domain.OpExpose), exposing(placedScript())},
+		{
+			"expose-undone", domain.WorkflowExpose, input(domain.OpExpose),
+			exposing(placedScript()).failing(domain.ActivityAwaitLive, refused("The port is taken.")),
+		},
+		{"delete-withdrawn", domain.WorkflowDelete, input(domain.OpDelete), exposing(placedScript())},
 		{"delete-gone", domain.WorkflowDelete, input(domain.OpDelete), placedScript()},
 		{"delete-leftover", domain.WorkflowDelete, input(domain.OpDelete), leftover},
 		{"delete-forget", domain.WorkflowDelete, input(domain.OpDelete), forget},

@@ -163,6 +163,10 @@ func (s *script) register(r worker.ActivityRegistry) {
 	for _, name := range []string{domain.ActivityAwaitServed, domain.ActivityAwaitReleased} {
 		add(name, answer(s, name, always[domain.RevisionInput](nothing{})))
 	}
+	add(domain.ActivityAwaitLive, answer(s, domain.ActivityAwaitLive, always[domain.LiveInput](nothing{})))
+	for _, name := range []string{domain.ActivityWithdraw, domain.ActivityRestore} {
+		add(name, answer(s, name, always[domain.OperationInput](domain.Released{Revision: 11})))
+	}
 	add(domain.ActivityBegin, answer(s, domain.ActivityBegin,
 		func(domain.OperationInput) (domain.Begun, error) { return s.begun, nil }))
 	add(domain.ActivityNextInLine, answer(s, domain.ActivityNextInLine,

@@ -183,7 +183,7 @@ func (h *installation) fail(s *story, c *client.Client) {
 	}
 }
 
-// logIn gives Berth a login that its registry refuses, which Berth notices when somebody wants an image of it.
+// logIn gives Berth an external domain, and a login that its registry refuses, which Berth notices when somebody wants an image of it.
 func (h *installation) logIn(s *story, c *client.Client) {
 	h.t.Helper()
 	made, err := c.CreateRegistryWithResponse(h.t.Context(), client.RegistryCreate{
@@ -195,6 +195,8 @@ func (h *installation) logIn(s *story, c *client.Client) {
 	})
 	h.refuse(s, "a second login for a registry", err)
 	_, err = c.UpdateRegistryWithResponse(h.t.Context(), made.JSON201.ID, nil, client.RegistryUpdate{Username: new("canary")})
+	h.must(err)
+	_, err = c.CreateExternalDomainWithResponse(h.t.Context(), client.ExternalDomainCreate{Name: "canary.example"})
 	h.must(err)
 	_, err = c.InspectImageWithResponse(h.t.Context(), &client.InspectImageParams{Reference: h.private + "/app:1"})
 	h.refuse(s, "an image of a registry that refuses the login", err)

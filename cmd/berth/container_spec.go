@@ -112,7 +112,7 @@ func containerCreate() *cobra.Command {
 		Args:    args(cobra.ExactArgs(1)), ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	var image, owner, node, entrypoint, envFile string
-	var env []string
+	var env, publish []string
 	var z sizes
 	site, wait, key := addSite(cmd), addWait(cmd), addKey(cmd)
 	z.add(cmd)
@@ -122,6 +122,7 @@ func containerCreate() *cobra.Command {
 	cmd.Flags().StringVar(&entrypoint, "entrypoint", "", "replaces the image's")
 	cmd.Flags().StringArrayVarP(&env, "env", "e", nil, "environment variable KEY=VALUE, or KEY to take yours; may be repeated")
 	cmd.Flags().StringVar(&envFile, "env-file", "", "file of KEY=VALUE lines, - for standard input")
+	cmd.Flags().StringArrayVar(&publish, "publish", nil, "service from the start: http=NAME:PORT, tcp=[EXTERNAL:]PORT, udp=..., srv=NAME:PORT")
 	_ = cmd.RegisterFlagCompletionFunc("image", completeFlag(imageReferences))
 	_ = cmd.RegisterFlagCompletionFunc("node", completeFlag(nodeNames))
 	cmd.RunE = with(func(ctx context.Context, s *session, args []string) error {
@@ -142,6 +143,9 @@ func containerCreate() *cobra.Command {
 		}
 		if len(variables) > 0 {
 			body.Env = &variables
+		}
+		if body.Services, err = published(publish); err != nil {
+			return err
 		}
 		answer, err := s.CreateContainerWithResponse(ctx, &client.CreateContainerParams{IdempotencyKey: key()}, body)
 		if err != nil {

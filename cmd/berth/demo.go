@@ -15,11 +15,12 @@ import (
 const (
 	demoSite   = "demo"
 	demoDomain = "demo.internal"
+	demoPublic = "demo.test" // external domain; a name that is nobody's (RFC 6761)
 	demoEdge   = "edge1"
 	adminName  = "admin"
 )
 
-// demo registers the lab as an administrator would: a site, its nodes, its images and its edge, whose token it returns.
+// demo registers the lab as an administrator would: a site, an external domain, its nodes, its images and its edge, whose token it returns.
 // What is there already stays as it is.
 func (s *system) demo(ctx context.Context, l *lab) (domain.Secret, error) {
 	self := domain.System("standalone")
@@ -30,6 +31,10 @@ func (s *system) demo(ctx context.Context, l *lab) (domain.Secret, error) {
 		Name: demoSite, Domain: demoDomain, CIDR: network.String(), Gateway: gateway.String(),
 		RangeFirst: first.String(), RangeLast: last.String(), LeaseTime: time.Hour,
 	})
+	if err != nil && !domain.Is(err, domain.Conflict) {
+		return "", err
+	}
+	_, err = s.app.ExternalDomains.Create(ctx, self, app.ExternalDomainInput{Name: demoPublic, Site: demoSite})
 	if err != nil && !domain.Is(err, domain.Conflict) {
 		return "", err
 	}

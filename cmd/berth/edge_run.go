@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"time"
@@ -29,7 +30,7 @@ func edgeRunCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		// dnsmasq runs on, so that a cut-off or restarted edge keeps serving.
+		// dnsmasq and NGINX run on, so that a cut-off or restarted edge keeps serving.
 		return runner.Run(ctx)
 	})
 	// The short names that berth edge enroll prints.
@@ -87,11 +88,35 @@ func newEdge(ctx context.Context, cfg config.Config, logger *slog.Logger) (*edge
 	if err := os.MkdirAll(options.Dir, 0o755); err != nil {
 		return nil, domain.Errorf(domain.Unavailable, "folder of the edge: %w", err)
 	}
+	listen := cfg.EdgeListen
+	if len(listen) == 0 && cfg.EdgeNamespace != "" {
+		listen = []string{cfg.EdgeAddress}
+	}
+	dir := filepath.Join(cfg.EdgeDir, "nginx")
 	return &edge.Runner{
-		Source:  source,
-		Daemons: []edge.Daemon{edge.NewDnsmasq(options, iface, run)},
-		Dir:     cfg.EdgeDir, Address: cfg.EdgeAddress, Versions: map[string]string{"berth": version()}, Log: logger,
+		Source: source,
+		Daemons: []edge.Daemon{
+			edge.NewDnsmasq(options, iface, run),
+			edge.NewNginx(dir, templates.NginxOptions{Listen: listen, Resolver: cfg.EdgeAddress, User: workersUser(dir)}, run),
+		},
+		Dir: cfg.EdgeDir, Address: cfg.EdgeAddress, Versions: map[string]string{"berth": version()}, Log: logger,
 	}, nil
+}
+
+// workersUser returns the user that NGINX's workers run as: Debian's www-data, or root where www-data cannot get at its files,
+// as in a data folder that is private.
+func workersUser(dir string) string {
+	if _, err := user.Lookup("www-data"); err != nil {
+		return "root"
+	}
+	for dir = filepath.Dir(dir); ; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err == nil && info.Mode()&0o001 == 0 {
+			return "root"
+		}
+		if dir == filepath.Dir(dir) {
+			return "www-data"
+		}
+	}
 }
 
 // edgePlace returns the interface that dnsmasq serves, and how to run programs beside it: in a network namespace when one

@@ -54,6 +54,7 @@ type siteFlags struct {
 	domain, gateway, rangeFirst, rangeLast, dynamicFirst, dynamicLast string
 	nameservers, forwarders                                           []string
 	lease                                                             time.Duration
+	portFirst, portLast                                               int
 }
 
 func (f *siteFlags) add(cmd *cobra.Command) {
@@ -66,6 +67,8 @@ func (f *siteFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.dynamicLast, "dynamic-last", "", "last address set aside for them")
 	flags.StringSliceVar(&f.nameservers, "nameserver", nil, "name server given by DHCP; default: the edges")
 	flags.StringSliceVar(&f.forwarders, "forwarder", nil, "upstream DNS server, IP or IP#PORT")
+	flags.IntVar(&f.portFirst, "port-first", 0, "first external port for tcp and udp services")
+	flags.IntVar(&f.portLast, "port-last", 0, "last external port for them")
 	flags.DurationVar(&f.lease, "lease-time", 0, "DHCP lease time, such as 12h")
 }
 
@@ -84,6 +87,7 @@ func siteCreate() *cobra.Command {
 			DynamicFirst: optional(f.dynamicFirst), DynamicLast: optional(f.dynamicLast),
 			Nameservers: given(cmd, "nameserver", f.nameservers), Forwarders: given(cmd, "forwarder", f.forwarders),
 			LeaseTime: given(cmd, "lease-time", f.lease.String()),
+			PortFirst: given(cmd, "port-first", f.portFirst), PortLast: given(cmd, "port-last", f.portLast),
 		}
 		answer, err := s.CreateSiteWithResponse(ctx, body)
 		if err != nil {
@@ -108,6 +112,7 @@ func siteUpdate() *cobra.Command {
 			DynamicFirst: given(cmd, "dynamic-first", f.dynamicFirst), DynamicLast: given(cmd, "dynamic-last", f.dynamicLast),
 			Nameservers: given(cmd, "nameserver", f.nameservers), Forwarders: given(cmd, "forwarder", f.forwarders),
 			LeaseTime: given(cmd, "lease-time", f.lease.String()),
+			PortFirst: given(cmd, "port-first", f.portFirst), PortLast: given(cmd, "port-last", f.portLast),
 		}
 		answer, err := s.UpdateSiteWithResponse(ctx, args[0], nil, body)
 		if err != nil {
@@ -169,6 +174,7 @@ func siteColumns(s *session) []column[client.Site] {
 		}},
 		{title: "Name servers", detail: true, cell: func(v v) string { return strings.Join(v.Nameservers, ", ") }},
 		{title: "Forwarders", detail: true, cell: func(v v) string { return strings.Join(v.Forwarders, ", ") }},
+		{title: "External ports", detail: true, cell: func(v v) string { return fmt.Sprintf("%d-%d", v.PortFirst, v.PortLast) }},
 		{title: "Lease time", detail: true, cell: func(v v) string { return v.LeaseTime }},
 		{title: "Revision", cell: func(v v) string { return fmt.Sprintf("%d/%d", v.Published, v.Desired) }},
 		{title: "Age", cell: func(v v) string { return s.age(&v.CreatedAt) }},

@@ -45,6 +45,7 @@ type facts struct {
 type served struct {
 	hosts, reservations, leases []line
 	names                       map[string][]string // address -> names, by asking for every address of the network
+	published                   []string            // public names and ports that nginx is configured for
 }
 
 func (w World) look(ctx context.Context) (f facts, err error) {
@@ -115,6 +116,9 @@ func (e Edge) serves(ctx context.Context, network netip.Prefix) (s served, err e
 		return s, err
 	}
 	if s.leases, err = e.leases(); err != nil {
+		return s, err
+	}
+	if s.published, err = e.published(); err != nil {
 		return s, err
 	}
 	s.names = map[string][]string{}

@@ -41,6 +41,7 @@ func (j *judgement) judge(ctx context.Context) {
 		}
 	}
 	j.leftovers()
+	j.services()
 }
 
 // ready demands exactly one of everything, all in agreement.

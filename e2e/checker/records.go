@@ -76,6 +76,8 @@ type books struct {
 	reservations []reservation
 	placements   []placement
 	open         []string // operations that have not ended
+	services     []service
+	claims       []string // names and ports that nobody else may have
 }
 
 func (w World) books(ctx context.Context) (b books, err error) {
@@ -93,6 +95,22 @@ func (w World) books(ctx context.Context) (b books, err error) {
 			var r reservation
 			err := scan(&r.container, &r.address, &r.mac, &r.name, &r.state)
 			b.reservations = append(b.reservations, r)
+			return err
+		}),
+		each(ctx, db, "SELECT container_id, kind, spec, state FROM services WHERE state <> 'parked'", func(scan scanner) error {
+			var v service
+			var spec []byte
+			err := scan(&v.container, &v.kind, &spec, &v.state)
+			if err == nil {
+				err = json.Unmarshal(spec, &v)
+			}
+			b.services = append(b.services, v)
+			return err
+		}),
+		each(ctx, db, "SELECT id FROM service_claims", func(scan scanner) error {
+			var id string
+			err := scan(&id)
+			b.claims = append(b.claims, id)
 			return err
 		}),
 		each(ctx, db, "SELECT container_id, vmid, state FROM placements", func(scan scanner) error {

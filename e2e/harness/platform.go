@@ -251,7 +251,7 @@ func (p *Platform) end() {
 			}
 		}
 	}
-	if err := errors.Join(append(errs, p.stopDnsmasq())...); err != nil {
+	if err := errors.Join(append(errs, p.stopDaemons())...); err != nil {
 		p.t.Error(err)
 	}
 	if p.t.Failed() {

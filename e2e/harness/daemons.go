@@ -13,12 +13,16 @@ import (
 	"syscall"
 )
 
-// stopDnsmasq ends what an edge leaves behind on purpose: its dnsmasq serves on when the edge is gone.
-func (p *Platform) stopDnsmasq() error {
+// stopDaemons ends what an edge leaves behind on purpose: its dnsmasq and nginx serve on when the edge is gone.
+func (p *Platform) stopDaemons() error {
 	var errs []error
-	found, err := filepath.Glob(filepath.Join(p.Data, "edge*", "dnsmasq", "dnsmasq.pid"))
-	if err != nil {
-		return err
+	var found []string
+	for _, daemon := range []string{"dnsmasq", "nginx"} {
+		files, err := filepath.Glob(filepath.Join(p.Data, "edge*", daemon, daemon+".pid"))
+		if err != nil {
+			return err
+		}
+		found = append(found, files...)
 	}
 	for _, file := range found {
 		text, err := os.ReadFile(file)

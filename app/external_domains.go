@@ -1,0 +1,188 @@
+package app
+
+import (
+	"context"
+	"net/url"
+
+	"berth/domain"
+	"berth/store"
+)
+
+// ExternalDomains are the use cases on the public DNS zones that services are published under. Everybody may look at them,
+// administrators change them.
+type ExternalDomains struct{ *core }
+
+// ExternalDomainInput is what makes an external domain.
+type ExternalDomainInput struct {
+	Name       string
+	Site       string // name or ID of the default site; empty when there is one only
+	AuthServer string // base URL of an oauth2-proxy; empty for none
+}
+
+// ExternalDomainPatch changes an external domain; nil leaves a value as it is. The name stays.
+type ExternalDomainPatch struct {
+	Site       *string
+	AuthServer *string
+}
+
+// ExternalDomain is an external domain with the name of its default site.
+type ExternalDomain struct {
+	domain.ExternalDomain
+	Site string
+}
+
+// Create makes an external domain.
+func (s *ExternalDomains) Create(
+	ctx context.Context, actor domain.Actor, in ExternalDomainInput,
+) (made ExternalDomain, err error) {
+	at := attempt{action: "external-domain.create", resource: "external-domain", name: in.Name}
+	err = s.change(ctx, actor, at, toAdminister, func(at *attempt) error {
+		return s.Store.Transact(ctx, func(tx *store.Store) error {
+			var f fields
+			name, err := domain.PublicName(in.Name)
+			if err != nil {
+				f.fail("name", "%s", err)
+			}
+			home, err := siteOrOnly(ctx, tx, in.Site)
+			if err != nil {
+				if err := f.name("site", err); err != nil {
+					return err
+				}
+			}
+			made = ExternalDomain{domain.ExternalDomain{Name: name, SiteID: home.ID, AuthServer: in.AuthServer}, home.Name}
+			validAuthServer(&f, in.AuthServer)
+			if err := f.err("the external domain"); err != nil {
+				return err
+			}
+			if err := tx.CreateExternalDomain(ctx, &made.ExternalDomain); err != nil {
+				return err
+			}
+			at.resourceID, at.name = made.ID, made.Name
+			return s.did(ctx, tx, actor, *at, "default site "+home.Name)
+		})
+	})
+	if err != nil {
+		return ExternalDomain{}, err
+	}
+	return made, nil
+}
+
+// validAuthServer wants a base URL and nothing that would mean something else once a path is put behind it.
+func validAuthServer(f *fields, server string) {
+	if server == "" {
+		return
+	}
+	u, err := url.Parse(server)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" ||
+		u.Fragment != "" || u.Path != "" || u.String() != server {
+		f.fail("authServer", "must be a URL of scheme and host alone, such as https://auth.example.com")
+	}
+}
+
+// Get returns an external domain by name or ID.
+func (s *ExternalDomains) Get(ctx context.Context, actor domain.Actor, ref string) (ExternalDomain, error) {
+	if err := s.read(ctx, actor, attempt{action: "external-domain.get", resource: "external-domain", name: ref}, toRead); err != nil {
+		return ExternalDomain{}, err
+	}
+	d, err := externalDomain(ctx, s.Store, ref)
+	if err != nil {
+		return ExternalDomain{}, err
+	}
+	return withSite(ctx, s.Store, d)
+}
+
+// List returns the external domains.
+func (s *ExternalDomains) List(ctx context.Context, actor domain.Actor, page Page) (List[ExternalDomain], error) {
+	if err := s.read(ctx, actor, attempt{action: "external-domain.list", resource: "external-domain"}, toRead); err != nil {
+		return List[ExternalDomain]{}, err
+	}
+	found, next, err := s.Store.ExternalDomains(ctx, page.stored())
+	all := make([]ExternalDomain, len(found))
+	for i, d := range found {
+		if err == nil {
+			all[i], err = withSite(ctx, s.Store, d)
+		}
+	}
+	return listOf(all, next, err)
+}
+
+// Update changes an external domain, and with it what edges serve.
+func (s *ExternalDomains) Update(
+	ctx context.Context, actor domain.Actor, ref string, patch ExternalDomainPatch, ifMatch int64,
+) (changed ExternalDomain, err error) {
+	at := attempt{action: "external-domain.update", resource: "external-domain", name: ref}
+	err = s.change(ctx, actor, at, toAdminister, func(at *attempt) error {
+		return s.Store.Transact(ctx, func(tx *store.Store) error {
+			d, err := externalDomain(ctx, tx, ref)
+			if err != nil {
+				return err
+			}
+			at.resourceID, at.name = d.ID, d.Name
+			if err := matches("external domain "+d.Name, d.Version, ifMatch); err != nil {
+				return err
+			}
+			var f fields
+			if patch.Site != nil {
+				home, err := site(ctx, tx, *patch.Site)
+				if err != nil {
+					if err := f.name("site", err); err != nil {
+						return err
+					}
+				}
+				d.SiteID = home.ID
+			}
+			put(&d.AuthServer, patch.AuthServer)
+			validAuthServer(&f, d.AuthServer)
+			if err := f.err("the external domain"); err != nil {
+				return err
+			}
+			if err := tx.UpdateExternalDomain(ctx, &d); err != nil {
+				return err
+			}
+			if changed, err = withSite(ctx, tx, d); err != nil {
+				return err
+			}
+			return s.did(ctx, tx, actor, *at, "")
+		})
+	})
+	if err != nil {
+		return ExternalDomain{}, err
+	}
+	sites, err := store.All(func(p store.Page) ([]domain.Site, string, error) { return s.Store.Sites(ctx, p) })
+	for _, home := range sites {
+		s.publish(ctx, home.ID, home.Name)
+	}
+	return changed, err
+}
+
+// Delete forgets an external domain that nothing is published under.
+func (s *ExternalDomains) Delete(ctx context.Context, actor domain.Actor, ref string, ifMatch int64) error {
+	at := attempt{action: "external-domain.delete", resource: "external-domain", name: ref}
+	return s.change(ctx, actor, at, toAdminister, func(at *attempt) error {
+		return s.Store.Transact(ctx, func(tx *store.Store) error {
+			d, err := externalDomain(ctx, tx, ref)
+			if err != nil {
+				return err
+			}
+			at.resourceID, at.name = d.ID, d.Name
+			if err := matches("external domain "+d.Name, d.Version, ifMatch); err != nil {
+				return err
+			}
+			if err := tx.DeleteExternalDomain(ctx, d.ID); err != nil {
+				return err
+			}
+			return s.did(ctx, tx, actor, *at, "")
+		})
+	})
+}
+
+func withSite(ctx context.Context, db *store.Store, d domain.ExternalDomain) (ExternalDomain, error) {
+	home, err := db.Site(ctx, d.SiteID)
+	return ExternalDomain{d, home.Name}, err
+}
+
+func externalDomain(ctx context.Context, db *store.Store, ref string) (domain.ExternalDomain, error) {
+	return lookup(ref,
+		func(id string) (domain.ExternalDomain, error) { return db.ExternalDomain(ctx, id) },
+		func(name string) (domain.ExternalDomain, error) { return db.ExternalDomainByName(ctx, name) })
+}
