@@ -3,9 +3,11 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -196,7 +198,7 @@ func ownCertificate(t *testing.T, p *harness.Platform) {
 				err = conn.Close()
 			}
 			if (err == nil) != want {
-				return fmt.Errorf("the handshake ends with %v", err)
+				return fmt.Errorf("the handshake ended otherwise: %w", cmp.Or(err, errors.New("well")))
 			}
 			return nil
 		})
