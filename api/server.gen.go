@@ -18,6 +18,21 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for CertificateSource.
+const (
+	CertificateSourceUploaded CertificateSource = "uploaded"
+)
+
+// Valid indicates whether the value is a known member of the CertificateSource enum.
+func (e CertificateSource) Valid() bool {
+	switch e {
+	case CertificateSourceUploaded:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ClusterState.
 const (
 	ClusterStateNoQuorum    ClusterState = "no_quorum"
@@ -396,12 +411,15 @@ func (e Scope) Valid() bool {
 // Defines values for ServiceCertificate.
 const (
 	ServiceCertificateSelfSigned ServiceCertificate = "self-signed"
+	ServiceCertificateTrusted    ServiceCertificate = "trusted"
 )
 
 // Valid indicates whether the value is a known member of the ServiceCertificate enum.
 func (e ServiceCertificate) Valid() bool {
 	switch e {
 	case ServiceCertificateSelfSigned:
+		return true
+	case ServiceCertificateTrusted:
 		return true
 	default:
 		return false
@@ -544,6 +562,42 @@ type AuditEntry struct {
 type AuditList struct {
 	Items []AuditEntry `json:"items"`
 	Next  *string      `json:"next,omitempty"`
+}
+
+// Certificate A certificate for public names. Its key is in no answer.
+type Certificate struct {
+	// Chain PEM, leaf first
+	Chain     string    `json:"chain"`
+	CreatedAt time.Time `json:"createdAt"`
+	ID        string    `json:"id"`
+	Issuer    string    `json:"issuer"`
+
+	// Names Example: ["*.example.com","example.com"]
+	Names     []string  `json:"names"`
+	NotAfter  time.Time `json:"notAfter"`
+	NotBefore time.Time `json:"notBefore"`
+
+	// Serial Hexadecimal
+	Serial string            `json:"serial"`
+	Source CertificateSource `json:"source"`
+}
+
+// CertificateSource defines model for Certificate.Source.
+type CertificateSource string
+
+// CertificateList defines model for CertificateList.
+type CertificateList struct {
+	Items []Certificate `json:"items"`
+	Next  *string       `json:"next,omitempty"`
+}
+
+// CertificateUpload defines model for CertificateUpload.
+type CertificateUpload struct {
+	// Chain PEM, leaf first
+	Chain string `json:"chain"`
+
+	// Key PEM, not encrypted
+	Key *string `json:"key,omitempty"`
 }
 
 // Challenge What an ACME server asks for (RFC 8555, 8.3).
@@ -1531,15 +1585,18 @@ type ServedService struct {
 // Service defines model for Service.
 type Service struct {
 	// Certificate What its host is served with; absent for services without TLS
-	Certificate  *ServiceCertificate `json:"certificate,omitempty"`
-	CreatedAt    time.Time           `json:"createdAt"`
-	Edges        []ServedBy          `json:"edges"`
-	ExternalPort *int                `json:"externalPort,omitempty"`
-	Host         *string             `json:"host,omitempty"`
-	HTTP         *HTTPOptions        `json:"http,omitempty"`
-	ID           string              `json:"id"`
-	Kind         ServiceKind         `json:"kind"`
-	LiveSince    *time.Time          `json:"liveSince,omitempty"`
+	Certificate *ServiceCertificate `json:"certificate,omitempty"`
+
+	// CertificateID Of the trusted one
+	CertificateID *string      `json:"certificateId,omitempty"`
+	CreatedAt     time.Time    `json:"createdAt"`
+	Edges         []ServedBy   `json:"edges"`
+	ExternalPort  *int         `json:"externalPort,omitempty"`
+	Host          *string      `json:"host,omitempty"`
+	HTTP          *HTTPOptions `json:"http,omitempty"`
+	ID            string       `json:"id"`
+	Kind          ServiceKind  `json:"kind"`
+	LiveSince     *time.Time   `json:"liveSince,omitempty"`
 
 	// Message Why it is failing, in the words of the edge
 	Message *string     `json:"message,omitempty"`
@@ -1857,6 +1914,9 @@ type UserList struct {
 	Next  *string `json:"next,omitempty"`
 }
 
+// CertificateRef defines model for CertificateRef.
+type CertificateRef = string
+
 // ClusterRef defines model for ClusterRef.
 type ClusterRef = string
 
@@ -1927,6 +1987,15 @@ type ListAuditParams struct {
 
 	// Cursor `next` of the page before
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListCertificatesParams defines parameters for ListCertificates.
+type ListCertificatesParams struct {
+	// Cursor `next` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit Most items to answer
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListClustersParams defines parameters for ListClusters.
@@ -2220,6 +2289,9 @@ type ListUsersParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// UploadCertificateJSONRequestBody defines body for UploadCertificate for application/json ContentType.
+type UploadCertificateJSONRequestBody = CertificateUpload
+
 // CreateClusterJSONRequestBody defines body for CreateCluster for application/json ContentType.
 type CreateClusterJSONRequestBody = ClusterCreate
 
@@ -2294,6 +2366,18 @@ type ServerInterface interface {
 	// ListAudit Read who did what from where, newest first
 	// (GET /api/v1/audit)
 	ListAudit(c *gin.Context, params ListAuditParams)
+	// ListCertificates List the certificates
+	// (GET /api/v1/certificates)
+	ListCertificates(c *gin.Context, params ListCertificatesParams)
+	// UploadCertificate Bring a certificate of your own
+	// (POST /api/v1/certificates)
+	UploadCertificate(c *gin.Context)
+	// DeleteCertificate Forget a certificate and its key
+	// (DELETE /api/v1/certificates/{certificate})
+	DeleteCertificate(c *gin.Context, certificate CertificateRef)
+	// GetCertificate Get a certificate
+	// (GET /api/v1/certificates/{certificate})
+	GetCertificate(c *gin.Context, certificate CertificateRef)
 	// ListClusters List clusters
 	// (GET /api/v1/clusters)
 	ListClusters(c *gin.Context, params ListClustersParams)
@@ -2602,6 +2686,104 @@ func (siw *ServerInterfaceWrapper) ListAudit(c *gin.Context) {
 	}
 
 	siw.Handler.ListAudit(c, params)
+}
+
+// ListCertificates operation middleware
+func (siw *ServerInterfaceWrapper) ListCertificates(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCertificatesParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListCertificates(c, params)
+}
+
+// UploadCertificate operation middleware
+func (siw *ServerInterfaceWrapper) UploadCertificate(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UploadCertificate(c)
+}
+
+// DeleteCertificate operation middleware
+func (siw *ServerInterfaceWrapper) DeleteCertificate(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "certificate" -------------
+	var certificate CertificateRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "certificate", c.Param("certificate"), &certificate, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter certificate: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteCertificate(c, certificate)
+}
+
+// GetCertificate operation middleware
+func (siw *ServerInterfaceWrapper) GetCertificate(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "certificate" -------------
+	var certificate CertificateRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "certificate", c.Param("certificate"), &certificate, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter certificate: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetCertificate(c, certificate)
 }
 
 // ListClusters operation middleware
@@ -5015,6 +5197,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/quarantines/:quarantine/release", wrapper.ReleaseQuarantine)
 	router.GET(options.BaseURL+"/api/v1/containers/:container/services", wrapper.ListServices)
 	router.POST(options.BaseURL+"/api/v1/containers/:container/services", wrapper.ChangeServices)
+	router.GET(options.BaseURL+"/api/v1/certificates", wrapper.ListCertificates)
+	router.POST(options.BaseURL+"/api/v1/certificates", wrapper.UploadCertificate)
+	router.DELETE(options.BaseURL+"/api/v1/certificates/:certificate", wrapper.DeleteCertificate)
+	router.GET(options.BaseURL+"/api/v1/certificates/:certificate", wrapper.GetCertificate)
 	router.GET(options.BaseURL+"/api/v1/external-domains", wrapper.ListExternalDomains)
 	router.POST(options.BaseURL+"/api/v1/external-domains", wrapper.CreateExternalDomain)
 	router.DELETE(options.BaseURL+"/api/v1/external-domains/:externalDomain", wrapper.DeleteExternalDomain)
@@ -5088,6 +5274,156 @@ type ListAuditdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAuditdefaultApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCertificatesRequestObject struct {
+	Params ListCertificatesParams
+}
+
+type ListCertificatesResponseObject interface {
+	VisitListCertificatesResponse(w http.ResponseWriter) error
+}
+
+type ListCertificates200JSONResponse CertificateList
+
+func (response ListCertificates200JSONResponse) VisitListCertificatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCertificatesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCertificatesdefaultApplicationProblemPlusJSONResponse) VisitListCertificatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadCertificateRequestObject struct {
+	Body *UploadCertificateJSONRequestBody
+}
+
+type UploadCertificateResponseObject interface {
+	VisitUploadCertificateResponse(w http.ResponseWriter) error
+}
+
+type UploadCertificate201JSONResponse Certificate
+
+func (response UploadCertificate201JSONResponse) VisitUploadCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadCertificatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UploadCertificatedefaultApplicationProblemPlusJSONResponse) VisitUploadCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCertificateRequestObject struct {
+	Certificate CertificateRef `json:"certificate"`
+}
+
+type DeleteCertificateResponseObject interface {
+	VisitDeleteCertificateResponse(w http.ResponseWriter) error
+}
+
+type DeleteCertificate204Response struct {
+}
+
+func (response DeleteCertificate204Response) VisitDeleteCertificateResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteCertificatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteCertificatedefaultApplicationProblemPlusJSONResponse) VisitDeleteCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCertificateRequestObject struct {
+	Certificate CertificateRef `json:"certificate"`
+}
+
+type GetCertificateResponseObject interface {
+	VisitGetCertificateResponse(w http.ResponseWriter) error
+}
+
+type GetCertificate200JSONResponse Certificate
+
+func (response GetCertificate200JSONResponse) VisitGetCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCertificatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetCertificatedefaultApplicationProblemPlusJSONResponse) VisitGetCertificateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8107,6 +8443,18 @@ type StrictServerInterface interface {
 	// ListAudit Read who did what from where, newest first
 	// (GET /api/v1/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
+	// ListCertificates List the certificates
+	// (GET /api/v1/certificates)
+	ListCertificates(ctx context.Context, request ListCertificatesRequestObject) (ListCertificatesResponseObject, error)
+	// UploadCertificate Bring a certificate of your own
+	// (POST /api/v1/certificates)
+	UploadCertificate(ctx context.Context, request UploadCertificateRequestObject) (UploadCertificateResponseObject, error)
+	// DeleteCertificate Forget a certificate and its key
+	// (DELETE /api/v1/certificates/{certificate})
+	DeleteCertificate(ctx context.Context, request DeleteCertificateRequestObject) (DeleteCertificateResponseObject, error)
+	// GetCertificate Get a certificate
+	// (GET /api/v1/certificates/{certificate})
+	GetCertificate(ctx context.Context, request GetCertificateRequestObject) (GetCertificateResponseObject, error)
 	// ListClusters List clusters
 	// (GET /api/v1/clusters)
 	ListClusters(ctx context.Context, request ListClustersRequestObject) (ListClustersResponseObject, error)
@@ -8401,6 +8749,126 @@ func (sh *strictHandler) ListAudit(ctx *gin.Context, params ListAuditParams) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListAuditResponseObject); ok {
 		if err := validResponse.VisitListAuditResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListCertificates operation middleware
+func (sh *strictHandler) ListCertificates(ctx *gin.Context, params ListCertificatesParams) {
+	var request ListCertificatesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCertificates(ctx, request.(ListCertificatesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCertificates")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListCertificatesResponseObject); ok {
+		if err := validResponse.VisitListCertificatesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UploadCertificate operation middleware
+func (sh *strictHandler) UploadCertificate(ctx *gin.Context) {
+	var request UploadCertificateRequestObject
+
+	var body UploadCertificateJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UploadCertificate(ctx, request.(UploadCertificateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UploadCertificate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UploadCertificateResponseObject); ok {
+		if err := validResponse.VisitUploadCertificateResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteCertificate operation middleware
+func (sh *strictHandler) DeleteCertificate(ctx *gin.Context, certificate CertificateRef) {
+	var request DeleteCertificateRequestObject
+
+	request.Certificate = certificate
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteCertificate(ctx, request.(DeleteCertificateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteCertificate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteCertificateResponseObject); ok {
+		if err := validResponse.VisitDeleteCertificateResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetCertificate operation middleware
+func (sh *strictHandler) GetCertificate(ctx *gin.Context, certificate CertificateRef) {
+	var request GetCertificateRequestObject
+
+	request.Certificate = certificate
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCertificate(ctx, request.(GetCertificateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCertificate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetCertificateResponseObject); ok {
+		if err := validResponse.VisitGetCertificateResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -52,8 +52,11 @@ func serviceJSON(v app.ServiceStatus) Service {
 		LiveSince: moment(v.LiveSince), CreatedAt: v.CreatedAt.UTC(), Edges: convert(v.Edges, servedByJSON),
 	}
 	if v.Host != "" {
-		selfSigned := ServiceCertificateSelfSigned
-		out.Certificate = &selfSigned
+		kind := ServiceCertificateSelfSigned
+		if v.Certificate.ID != "" {
+			kind = ServiceCertificateTrusted
+		}
+		out.Certificate, out.CertificateID = &kind, optional(v.Certificate.ID)
 	}
 	switch v.Kind {
 	case domain.ServiceHTTP:

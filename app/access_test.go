@@ -9,6 +9,7 @@ import (
 
 	"berth/app"
 	"berth/domain"
+	"berth/templates/nginxtest"
 )
 
 // who may use a use case, by the names of the actors below. Whoever is in neither list is Forbidden, nobody Unauthenticated.
@@ -33,6 +34,9 @@ func TestAccess(t *testing.T) {
 	_, err = w.Registries.Create(t.Context(), root, app.RegistryInput{Host: "ghcr.io", Username: "robot", Password: "x"})
 	must(t, err)
 	_, err = w.ExternalDomains.Create(t.Context(), root, app.ExternalDomainInput{Name: "example.org"})
+	must(t, err)
+	chain, key := nginxtest.Certificate(t, "www.example.org")
+	certificate, err := w.Certificates.Upload(t.Context(), root, chain, domain.Secret(key))
 	must(t, err)
 	actors := map[string]domain.Actor{
 		"nobody": nobody, "reader": reader, "changer": changer, "anna": anna, "bob": bob, "demoted": demoted, "root": root,
@@ -246,6 +250,20 @@ func TestAccess(t *testing.T) {
 			return err
 		}},
 		"Registries.Delete": {admins, func(ctx context.Context, a domain.Actor) error { return w.Registries.Delete(ctx, a, "ghcr.io", 0) }},
+		"Certificates.Upload": {admins, func(ctx context.Context, a domain.Actor) error {
+			chain, key := nginxtest.Certificate(t, "app.example.org")
+			_, err := w.Certificates.Upload(ctx, a, chain, domain.Secret(key))
+			return err
+		}},
+		"Certificates.Get": {readers, func(ctx context.Context, a domain.Actor) error {
+			_, err := w.Certificates.Get(ctx, a, certificate.ID)
+			return err
+		}},
+		"Certificates.List": {readers, func(ctx context.Context, a domain.Actor) error {
+			_, err := w.Certificates.List(ctx, a, app.Page{})
+			return err
+		}},
+		"Certificates.Delete": {admins, func(ctx context.Context, a domain.Actor) error { return w.Certificates.Delete(ctx, a, certificate.ID) }},
 		"ExternalDomains.Create": {admins, func(ctx context.Context, a domain.Actor) error {
 			_, err := w.ExternalDomains.Create(ctx, a, app.ExternalDomainInput{Name: "example.net", Site: "demo"})
 			return err
@@ -321,7 +339,7 @@ func TestAccess(t *testing.T) {
 	// What deletes goes last, so that it has something to refuse.
 	order := []string{
 		"Containers.Power", "Operations.Retry", "Containers.Delete", "Nodes.Delete", "Edges.Retire", "Edges.Delete", "Sites.Delete",
-		"Clusters.Delete", "Images.Remove", "Registries.Delete", "ExternalDomains.Delete", "Quotas.Delete",
+		"Clusters.Delete", "Images.Remove", "Registries.Delete", "Certificates.Delete", "ExternalDomains.Delete", "Quotas.Delete",
 	}
 	for _, name := range methods(w.App) {
 		if !slices.Contains(order, name) {

@@ -32,6 +32,7 @@ type App struct {
 	Images          *Images
 	Registries      *Registries
 	ExternalDomains *ExternalDomains
+	Certificates    *Certificates
 	Quarantines     *Quarantines
 	Quotas          *Quotas
 	Tokens          *Tokens
@@ -66,6 +67,7 @@ func New(c Config) *App {
 		Images:          &Images{k},
 		Registries:      &Registries{k},
 		ExternalDomains: &ExternalDomains{k},
+		Certificates:    &Certificates{k},
 		Quarantines:     &Quarantines{k},
 		Quotas:          &Quotas{k},
 		Tokens:          &Tokens{k},

@@ -148,11 +148,8 @@ func (s *ExternalDomains) Update(
 	if err != nil {
 		return ExternalDomain{}, err
 	}
-	sites, err := store.All(func(p store.Page) ([]domain.Site, string, error) { return s.Store.Sites(ctx, p) })
-	for _, home := range sites {
-		s.publish(ctx, home.ID, home.Name)
-	}
-	return changed, err
+	s.publishAll(ctx)
+	return changed, nil
 }
 
 // Delete forgets an external domain that nothing is published under.

@@ -19,8 +19,9 @@ type ServicesChange struct {
 // ServiceStatus is a service beside what edges say about it.
 type ServiceStatus struct {
 	domain.Service
-	Message string // why it is failing, in the words of the edge that leaves it out
-	Edges   []domain.ServedBy
+	Message     string // why it is failing, in the words of the edge that leaves it out
+	Edges       []domain.ServedBy
+	Certificate domain.Certificate // that its host is served with; the zero value means the edges' self-signed ones, or no TLS
 }
 
 // Services lists what a container exposes, with the state that edges give it.
@@ -40,9 +41,20 @@ func (s *Containers) Services(ctx context.Context, actor domain.Actor, ref, site
 	if err != nil {
 		return nil, err
 	}
+	certificates, err := store.All(func(p store.Page) ([]domain.Certificate, string, error) { return s.Store.Certificates(ctx, p) })
+	if err != nil {
+		return nil, err
+	}
+	domains, err := store.All(func(p store.Page) ([]domain.ExternalDomain, string, error) { return s.Store.ExternalDomains(ctx, p) })
+	if err != nil {
+		return nil, err
+	}
 	all := make([]ServiceStatus, len(services))
 	for i, v := range services {
 		all[i] = ServiceStatus{Service: v, Edges: v.ServedBy(edges)}
+		if v.Host != "" {
+			all[i].Certificate = domain.CertificateFor(certificates, domains, v.Host, c.SiteID, s.Now())
+		}
 		if by, refused := v.RefusedBy(edges); refused {
 			all[i].State, all[i].Message = domain.ServiceFailing, "edge "+by.Edge+": "+by.Message
 		}

@@ -6,6 +6,7 @@ import (
 
 	"berth/app"
 	"berth/domain"
+	"berth/templates/nginxtest"
 )
 
 func publish(kind domain.ServiceKind, host string, external int) domain.ServiceSpec {
@@ -138,5 +139,41 @@ func TestServiceStateIsWhatEdgesSay(t *testing.T) {
 		if by.Edge == "edge1" && (!by.Serves || by.Revision != all[0].Revision) {
 			t.Errorf("edge1 is told to say %+v", by)
 		}
+	}
+}
+
+func TestUploadCertificate(t *testing.T) {
+	w := newWorld(t)
+	annas, _ := exposed(t, w)
+	chain, key := nginxtest.Certificate(t, "app.example.org")
+	_, otherKey := nginxtest.Certificate(t, "app.example.org")
+	foreign, foreignKey := nginxtest.Certificate(t, "app.example.org", "app.example.com")
+	for name, c := range map[string]struct{ chain, key, words string }{
+		"another's key":     {chain, otherKey, "private key does not match public key"},
+		"no PEM":            {"nonsense", key, "failed to find any PEM data"},
+		"a name of others":  {foreign, foreignKey, "app.example.com is not"},
+		"the key as chain":  {key, key, "must be PEM"},
+		"nothing but chain": {chain, chain, "must be PEM"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := w.Certificates.Upload(t.Context(), root, c.chain, domain.Secret(c.key))
+			wantKind(t, err, domain.Invalid)
+			if err == nil || !strings.Contains(err.Error(), c.words) {
+				t.Errorf("got %v, want %q", err, c.words)
+			}
+			if err != nil && strings.Contains(err.Error(), "PRIVATE KEY") {
+				t.Errorf("the key is in %v", err)
+			}
+		})
+	}
+	made, err := w.Certificates.Upload(t.Context(), root, chain, domain.Secret(key))
+	must(t, err)
+	if made.Key != "" || made.Issuer != "app.example.org" || len(made.Names) != 1 {
+		t.Errorf("the answer is %+v", made)
+	}
+	all, err := w.Containers.Services(t.Context(), anna, annas.ID, "")
+	must(t, err)
+	if all[0].Certificate.ID != made.ID || all[1].Certificate.ID != "" {
+		t.Errorf("the name has certificate %q, the port %q", all[0].Certificate.ID, all[1].Certificate.ID)
 	}
 }

@@ -3,8 +3,11 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -20,6 +23,7 @@ import (
 	"github.com/miekg/dns"
 
 	"berth/e2e/harness"
+	"berth/templates/nginxtest"
 )
 
 // publicDomain is the external domain that the lab starts with.
@@ -56,6 +60,7 @@ func TestPublish(t *testing.T) {
 		}
 		p.BerthJSON(nil, "container", "delete", "web02", "--yes", "--wait")
 	})
+	t.Run("certificate of one's own", func(t *testing.T) { ownCertificate(t, p.In(t)) })
 	t.Run("edge's nginx killed", func(t *testing.T) {
 		killNginx(t, p)
 		wantPage(t, p.In(t), "app."+publicDomain, "hello from web01 (tiny:1)")
@@ -168,4 +173,48 @@ func killNginx(t *testing.T, p *harness.Platform) {
 			t.Error(err)
 		}
 	}
+}
+
+// ownCertificate brings a certificate for one of two names: that one is served with it, and again without it once it is deleted.
+func ownCertificate(t *testing.T, p *harness.Platform) {
+	host := "app." + publicDomain
+	chain, key := nginxtest.Certificate(t, host)
+	files := []string{filepath.Join(t.TempDir(), "chain.pem"), filepath.Join(t.TempDir(), "key.pem")}
+	for i, content := range []string{chain, key} {
+		if err := os.WriteFile(files[i], []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var made struct{ ID string }
+	p.BerthJSON(&made, "certificate", "upload", "--chain", files[0], "--key", files[1])
+	trusted := func(host string, want bool) {
+		t.Helper()
+		harness.Await(t, 15*time.Second, fmt.Sprintf("%s is trusted: %v", host, want), func(ctx context.Context) error {
+			pool := x509.NewCertPool()
+			pool.AppendCertsFromPEM([]byte(chain))
+			dialer := tls.Dialer{Config: &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS12}}
+			conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(p.Gateway(), "443"))
+			if err == nil {
+				err = conn.Close()
+			}
+			if (err == nil) != want {
+				return fmt.Errorf("the handshake ended otherwise: %w", cmp.Or(err, errors.New("well")))
+			}
+			return nil
+		})
+	}
+	trusted(host, true)
+	trusted("one."+publicDomain, false)
+	services, err := p.Client.ListServicesWithResponse(t.Context(), "web01", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range services.JSON200.Items {
+		if is := v.CertificateID != nil && *v.CertificateID == made.ID; is != (v.Host != nil && *v.Host == host) {
+			t.Errorf("that %s is served with the certificate is told to be %v", v.Title, is)
+		}
+	}
+	p.BerthJSON(nil, "certificate", "delete", made.ID, "--yes")
+	trusted(host, false)
+	wantPage(t, p, host, "hello from web01 (tiny:1)")
 }

@@ -51,6 +51,7 @@ var suite = []struct {
 	{"ServicesConcurrently", testServicesConcurrently},
 	{"ServicesLive", testServicesLive},
 	{"ExternalDomains", testExternalDomains},
+	{"Certificates", testCertificates},
 	{"Slots", testSlots},
 	{"Breakers", testBreakers},
 	{"NodeImages", testNodeImages},

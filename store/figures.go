@@ -15,6 +15,8 @@ type Figures struct {
 	Addresses    int64     // in quarantine
 	VMIDs        int64     // in quarantine
 	Clusters     []Counted // by state
+	Services     []Counted // by kind and whether they are requested, live or removing
+	FirstExpiry  time.Time // of a certificate; zero when there is none
 	Nodes        []NodeFigures
 	Sites        []SiteFigures
 	OldestWaiter time.Duration // age of the oldest open operation that no worker took up; 0 when there is none
@@ -86,6 +88,20 @@ func (s *Store) Figures(ctx context.Context) (f Figures, err error) {
 		if *c.into, err = c.count(); err != nil {
 			return f, err
 		}
+	}
+	err = s.q(ctx).Table("services").Where("state <> ?", parked).Group("one, two").Order("one, two").Select(
+		"kind AS one, CASE WHEN state = ? THEN ? WHEN live_since = 0 THEN ? ELSE ? END AS two, COUNT(*) AS n",
+		Releasing, domain.ServiceRemoving, domain.ServiceRequested, domain.ServiceLive,
+	).Find(&f.Services).Error
+	if err != nil {
+		return f, s.fault(err, "count services")
+	}
+	var first []certificateRow
+	if err := s.q(ctx).Select("not_after").Order("not_after").Limit(1).Find(&first).Error; err != nil {
+		return f, s.fault(err, "find the first certificate to expire")
+	}
+	if len(first) > 0 {
+		f.FirstExpiry = first[0].NotAfter.time()
 	}
 	if f.OldestWaiter, err = s.oldestWaiter(ctx, now); err != nil {
 		return f, err

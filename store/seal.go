@@ -16,11 +16,12 @@ var (
 	clusterToken     = sealedColumn{"clusters", "id", "token_sealed"}
 	containerEnv     = sealedColumn{"containers", "id", "env_sealed"}
 	registryPassword = sealedColumn{"registries", "id", "password_sealed"}
+	certificateKey   = sealedColumn{"certificates", "id", "key_sealed"}
 	secretValue      = sealedColumn{"secrets", "name", "value_sealed"}
 )
 
 func sealedColumns() []sealedColumn {
-	return []sealedColumn{clusterToken, containerEnv, registryPassword, secretValue}
+	return []sealedColumn{clusterToken, containerEnv, registryPassword, certificateKey, secretValue}
 }
 
 func (c sealedColumn) aad(id string) string { return c.table + "/" + c.column + "/" + id }

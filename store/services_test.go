@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"testing"
+	"time"
 
 	"berth/domain"
 	"berth/store"
@@ -201,4 +202,44 @@ func testExternalDomains(t *testing.T, e *env) {
 	must(t, err)
 	must(t, e.DropServices(e.ctx, c.ID, revision)) // parked, which holds no name
 	must(t, e.DeleteExternalDomain(e.ctx, d.ID))
+}
+
+func testCertificates(t *testing.T, e *env) {
+	home, away := e.site(t, "home"), e.site(t, "away")
+	must(t, e.CreateExternalDomain(e.ctx, &domain.ExternalDomain{Name: "example.org", SiteID: home.ID}))
+	for _, s := range []domain.Site{home, away} {
+		c := e.container(t, s, "web-"+s.Name)
+		must(t, e.Reserve(e.ctx, s, &c))
+		_, _, err := e.ChangeServices(e.ctx, c, []domain.Service{http(s.Name+".example.org", 80)}, nil)
+		must(t, err)
+	}
+	before, err := e.Site(e.ctx, away.ID)
+	must(t, err)
+	wild := domain.Certificate{
+		Names: []string{"*.example.org"}, Source: domain.CertificateUploaded, Chain: "chain", Key: "key of the wildcard", Issuer: "CA", Serial: "1f",
+		NotBefore: e.clock.Now().Add(-time.Hour), NotAfter: e.clock.Now().Add(time.Hour),
+	}
+	unused := wild
+	unused.Names, unused.Key = []string{"other.example.org"}, "key of another"
+	must(t, e.CreateCertificate(e.ctx, &wild))
+	must(t, e.CreateCertificate(e.ctx, &unused))
+	after, err := e.Site(e.ctx, away.ID)
+	must(t, err)
+	same(t, "revision", after.Desired, before.Desired+2)
+	list, _, err := e.Certificates(e.ctx, store.Page{})
+	must(t, err)
+	same(t, "certificates", len(list), 2)
+	same(t, "key in a list", list[0].Key, domain.Secret(""))
+
+	snap, err := e.Snapshot(e.ctx, home.ID)
+	must(t, err)
+	same(t, "certificates of the default site", len(snap.Certificates), 1)
+	same(t, "its key", snap.Certificates[0].Key, "key of the wildcard")
+	same(t, "its use", snap.Services[0].Certificate, wild.ID)
+	snap, err = e.Snapshot(e.ctx, away.ID)
+	must(t, err)
+	same(t, "certificates of another site", len(snap.Certificates), 0)
+	same(t, "their use", snap.Services[0].Certificate, "")
+	must(t, e.DeleteCertificate(e.ctx, wild.ID))
+	wantKind(t, e.DeleteCertificate(e.ctx, wild.ID), domain.NotFound)
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -68,7 +69,8 @@ func (s *Store) snapNames(ctx context.Context, snap *domain.Snapshot) error {
 	return nil
 }
 
-// snapServices adds what containers expose. A container that is not reachable by a name in the site is not published.
+// snapServices adds what containers expose, with the certificates for it and no others. A container that is not reachable by a name in
+// the site is not published.
 func (s *Store) snapServices(ctx context.Context, snap *domain.Snapshot) error {
 	rows, err := s.serviceRows(ctx, "site_id = ? AND state = ?", snap.SiteID, Held)
 	if err != nil || len(rows) == 0 {
@@ -78,10 +80,15 @@ func (s *Store) snapServices(ctx context.Context, snap *domain.Snapshot) error {
 	if err != nil {
 		return err
 	}
+	certificates, err := All(func(p Page) ([]domain.Certificate, string, error) { return s.Certificates(ctx, p) })
+	if err != nil {
+		return err
+	}
 	hostnames := make(map[string]string, len(snap.Hosts))
 	for _, h := range snap.Hosts {
 		hostnames[h.ID] = h.Hostname
 	}
+	used := map[string]bool{}
 	for _, r := range rows {
 		hostname, found := hostnames[r.ContainerID]
 		if !found {
@@ -90,8 +97,18 @@ func (s *Store) snapServices(ctx context.Context, snap *domain.Snapshot) error {
 		v := domain.ServedService{ID: r.ID, Hostname: hostname, ServiceSpec: r.Spec}
 		if r.Spec.Host != "" {
 			v.AuthServer = domain.DomainOf(domains, r.Spec.Host).AuthServer
+			v.Certificate = domain.CertificateFor(certificates, domains, r.Spec.Host, snap.SiteID, s.now()).ID
+			used[v.Certificate] = true
 		}
 		snap.Services = append(snap.Services, v)
+	}
+	delete(used, "")
+	for _, id := range slices.Sorted(maps.Keys(used)) {
+		c, err := s.edgeCertificate(ctx, id)
+		if err != nil {
+			return err
+		}
+		snap.Certificates = append(snap.Certificates, c)
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"berth/client"
 	"berth/domain"
 	"berth/lab/pve"
+	"berth/templates/nginxtest"
 )
 
 // TestNoSecretIsFoundAnywhere plants a value in every secret there is, works through the life of containers with refusals
@@ -183,6 +184,18 @@ func (h *installation) fail(s *story, c *client.Client) {
 	}
 }
 
+// certify gives Berth a certificate for a name of the external domain, which nothing is published under: no edge needs its key.
+func (h *installation) certify(s *story, c *client.Client) {
+	h.t.Helper()
+	chain, key := nginxtest.Certificate(h.t, "app.canary.example")
+	s.secrets["the key of a certificate"] = strings.Split(key, "\n")[1]
+	_, err := c.UploadCertificateWithResponse(h.t.Context(), client.CertificateUpload{Chain: chain, Key: &key})
+	h.must(err)
+	_, other := nginxtest.Certificate(h.t, "app.canary.example")
+	_, err = c.UploadCertificateWithResponse(h.t.Context(), client.CertificateUpload{Chain: key, Key: &other})
+	h.refuse(s, "a key for a chain", err)
+}
+
 // logIn gives Berth an external domain, and a login that its registry refuses, which Berth notices when somebody wants an image of it.
 func (h *installation) logIn(s *story, c *client.Client) {
 	h.t.Helper()
@@ -198,6 +211,7 @@ func (h *installation) logIn(s *story, c *client.Client) {
 	h.must(err)
 	_, err = c.CreateExternalDomainWithResponse(h.t.Context(), client.ExternalDomainCreate{Name: "canary.example"})
 	h.must(err)
+	h.certify(s, c)
 	_, err = c.InspectImageWithResponse(h.t.Context(), &client.InspectImageParams{Reference: h.private + "/app:1"})
 	h.refuse(s, "an image of a registry that refuses the login", err)
 	failing, err := c.CreateContainerWithResponse(h.t.Context(), nil, client.ContainerCreate{
