@@ -430,6 +430,7 @@ func (e ServiceCertificate) Valid() bool {
 const (
 	ServiceStateFailing   ServiceState = "failing"
 	ServiceStateLive      ServiceState = "live"
+	ServiceStateParked    ServiceState = "parked"
 	ServiceStateRemoving  ServiceState = "removing"
 	ServiceStateRequested ServiceState = "requested"
 )
@@ -440,6 +441,8 @@ func (e ServiceState) Valid() bool {
 	case ServiceStateFailing:
 		return true
 	case ServiceStateLive:
+		return true
+	case ServiceStateParked:
 		return true
 	case ServiceStateRemoving:
 		return true
@@ -1603,7 +1606,7 @@ type Service struct {
 	Port    int         `json:"port"`
 	SRV     *SRVOptions `json:"srv,omitempty"`
 
-	// State `live` when every edge that is online serves it, and at least one does
+	// State `live` when every edge that is online serves it, and at least one does; `parked` when its container failed and a retry publishes it
 	State  ServiceState   `json:"state"`
 	Stream *StreamOptions `json:"stream,omitempty"`
 
@@ -1616,7 +1619,7 @@ type Service struct {
 // ServiceCertificate What its host is served with; absent for services without TLS
 type ServiceCertificate string
 
-// ServiceState `live` when every edge that is online serves it, and at least one does
+// ServiceState `live` when every edge that is online serves it, and at least one does; `parked` when its container failed and a retry publishes it
 type ServiceState string
 
 // ServiceKind defines model for ServiceKind.

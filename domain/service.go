@@ -111,6 +111,7 @@ const (
 	ServiceLive      ServiceState = "live"      // every edge that is online serves it, and at least one does
 	ServiceFailing   ServiceState = "failing"   // an edge left it out, in its own words
 	ServiceRemoving  ServiceState = "removing"  // wanted no longer; some edge may serve it still
+	ServiceParked    ServiceState = "parked"    // of a container that failed: it holds nothing, and is published when that is retried
 )
 
 // ServedBy is one edge's word on a service.
@@ -134,7 +135,7 @@ func (s Service) ServedBy(edges []Edge) []ServedBy {
 			by.Message = e.LeftOut[i].Reason
 		}
 		known := e.Applied >= s.Revision
-		by.Serves = by.Message == "" && known == (s.State != ServiceRemoving)
+		by.Serves = s.State != ServiceParked && by.Message == "" && known == (s.State != ServiceRemoving)
 		all = append(all, by)
 	}
 	return all

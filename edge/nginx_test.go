@@ -61,7 +61,7 @@ func streamService(kind domain.ServiceKind, external, port int) domain.ServedSer
 // browser talks to the edge whatever the name, and takes any certificate.
 func (s *site) browser() *http.Client {
 	return &http.Client{
-		Timeout: 5 * time.Second,
+		Timeout: time.Minute,
 		Transport: &http.Transport{
 			ForceAttemptHTTP2: true, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // self-signed at first
 			DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {

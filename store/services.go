@@ -33,6 +33,8 @@ func (r serviceRow) service() domain.Service {
 	switch {
 	case r.State == Releasing:
 		state = domain.ServiceRemoving
+	case r.State == parked:
+		state = domain.ServiceParked
 	case r.LiveSince != 0:
 		state = domain.ServiceLive
 	}

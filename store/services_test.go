@@ -108,6 +108,9 @@ func testServicesOfFailed(t *testing.T, e *env) {
 	_, _, err = e.ChangeServices(e.ctx, other, []domain.Service{http("app.example.org", 80)}, nil)
 	must(t, err) // a failed container holds nothing
 	wantKind(t, e.ReviveServices(e.ctx, c.ID), domain.Conflict)
+	mine, err := e.Services(e.ctx, c.ID)
+	must(t, err)
+	same(t, "of a failed container", mine[0].State, domain.ServiceParked)
 	revision, err = e.ReleaseServices(e.ctx, other.ID)
 	must(t, err)
 	must(t, e.ModifyContainer(e.ctx, other.ID, func(c *domain.Container) error {
