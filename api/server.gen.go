@@ -1642,8 +1642,8 @@ type ServiceSpec struct {
 	HTTP *HTTPOptions `json:"http,omitempty"`
 	Kind ServiceKind  `json:"kind"`
 
-	// Port Port that the container listens on
-	Port   int            `json:"port"`
+	// Port Port that the container listens on; what the image is labelled with or exposes when absent
+	Port   *int           `json:"port,omitempty"`
 	SRV    *SRVOptions    `json:"srv,omitempty"`
 	Stream *StreamOptions `json:"stream,omitempty"`
 }

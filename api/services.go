@@ -32,7 +32,7 @@ func (s *server) ChangeServices(ctx context.Context, r ChangeServicesRequestObje
 func specOfService(v ServiceSpec) domain.ServiceSpec {
 	http, stream, srv := value(v.HTTP), value(v.Stream), value(v.SRV)
 	return domain.ServiceSpec{
-		Kind: domain.ServiceKind(v.Kind), Port: v.Port, Host: value(v.Host), ExternalPort: value(v.ExternalPort),
+		Kind: domain.ServiceKind(v.Kind), Port: value(v.Port), Host: value(v.Host), ExternalPort: value(v.ExternalPort),
 		HTTP: domain.HTTPOptions{
 			Backend: domain.BackendScheme(value(http.Backend)), BackendName: value(http.BackendName), SkipVerify: value(http.SkipVerify),
 			Auth: value(http.Auth), MaxBodyMiB: value(http.MaxBodyMiB), TimeoutSeconds: value(http.TimeoutSeconds),

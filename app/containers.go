@@ -48,8 +48,12 @@ func (s *Containers) Create(
 		if err != nil {
 			return err
 		}
+		exposed, err := s.portsOf(ctx, c.Spec.Image, "services", in.Services)
+		if err != nil {
+			return err
+		}
 		out, err := s.once(ctx, actor, key, digest, func(tx *store.Store) (outcome, error) {
-			return s.reserve(ctx, tx, actor, *at, c, home, in.Services)
+			return s.reserve(ctx, tx, actor, *at, c, home, exposed)
 		})
 		if err != nil {
 			return err

@@ -68,6 +68,13 @@ func (s *Containers) ChangeServices(
 	ctx context.Context, actor domain.Actor, ref, siteRef string, change ServicesChange, key string,
 ) (domain.Container, domain.Operation, error) {
 	r := request{action: "service.change", ref: ref, site: siteRef, key: key, body: []any{change}}
+	if permit(actor, toChange) == nil { // else operate says so
+		if c, err := container(ctx, s.Store, actor, ref, siteRef); err == nil {
+			if change.Add, err = s.portsOf(ctx, c.Spec.Image, "add", change.Add); err != nil {
+				return domain.Container{}, domain.Operation{}, err
+			}
+		}
+	}
 	out, err := s.operate(ctx, actor, r, func(tx *store.Store, c *domain.Container) (*domain.Operation, error) {
 		if err := ready(ctx, tx, *c); err != nil {
 			return nil, err
@@ -81,6 +88,33 @@ func (s *Containers) ChangeServices(
 		return domain.Container{}, domain.Operation{}, missing(resourceContainer, ref)
 	}
 	return shown(out.container), out.begun(), nil
+}
+
+// portsOf gives services without a port the one that their image names. The registry is asked only where that is needed.
+func (s *Containers) portsOf(
+	ctx context.Context, reference, field string, specs []domain.ServiceSpec,
+) ([]domain.ServiceSpec, error) {
+	if !slices.ContainsFunc(specs, func(v domain.ServiceSpec) bool { return v.Port == 0 }) {
+		return specs, nil
+	}
+	img, err := domain.ParseImage(reference)
+	var info domain.ImageInfo // a CT template tells nothing about itself
+	if err == nil && !img.IsTemplate() {
+		if info, err = s.Images.Inspect(ctx, img); err != nil {
+			return nil, err
+		}
+	}
+	var f fields
+	specs = slices.Clone(specs)
+	for i, v := range specs {
+		if v.Port != 0 {
+			continue
+		}
+		if specs[i].Port, err = info.PortFor(v.Kind); err != nil {
+			f.fail(fmt.Sprintf("%s[%d].port", field, i), "%s", err)
+		}
+	}
+	return specs, f.err("the request")
 }
 
 func expose(

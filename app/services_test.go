@@ -177,3 +177,24 @@ func TestUploadCertificate(t *testing.T) {
 		t.Errorf("the name has certificate %q, the port %q", all[0].Certificate.ID, all[1].Certificate.ID)
 	}
 }
+
+func TestServicesTakeTheirPortFromTheImage(t *testing.T) {
+	w := newWorld(t)
+	exposed(t, w)
+	own := w.ready(t, anna, "web04")
+	spec := domain.ServiceSpec{Kind: domain.ServiceHTTP, Host: "www.example.org"}
+	_, _, err := w.Containers.ChangeServices(t.Context(), anna, own.ID, "", app.ServicesChange{Add: []domain.ServiceSpec{spec}}, "")
+	must(t, err)
+	all, err := w.Containers.Services(t.Context(), anna, own.ID, "")
+	must(t, err)
+	if got := all[len(all)-1]; got.Host != "www.example.org" || got.Port != 80 {
+		t.Errorf("the name leads to port %d, want the image's 80", got.Port)
+	}
+	_, _, err = w.Containers.Create(t.Context(), anna, app.ContainerInput{
+		Name: "web03", Site: "demo", Spec: domain.Spec{Image: "debian:12"}, Services: []domain.ServiceSpec{{Kind: domain.ServiceUDP}},
+	}, "")
+	wantKind(t, err, domain.Invalid)
+	if err == nil || !strings.Contains(err.Error(), "services[0].port must be given: the image exposes no udp port") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -343,5 +343,5 @@ func clusterReady() store.ClusterObservation {
 type registry struct{}
 
 func (registry) Inspect(_ context.Context, img domain.Image) (domain.ImageInfo, error) {
-	return domain.ImageInfo{Reference: img.String()}, nil
+	return domain.ImageInfo{Reference: img.String(), Ports: []string{"80/tcp"}}, nil
 }

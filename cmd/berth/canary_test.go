@@ -184,7 +184,7 @@ func (h *installation) fail(s *story, c *client.Client) {
 	}
 }
 
-// certify gives Berth a certificate for a name of the external domain, which nothing is published under: no edge needs its key.
+// certify gives Berth a certificate for a name of the external domain, and publishes another name: no edge needs the key.
 func (h *installation) certify(s *story, c *client.Client) {
 	h.t.Helper()
 	chain, key := nginxtest.Certificate(h.t, "app.canary.example")
@@ -194,6 +194,11 @@ func (h *installation) certify(s *story, c *client.Client) {
 	_, other := nginxtest.Certificate(h.t, "app.canary.example")
 	_, err = c.UploadCertificateWithResponse(h.t.Context(), client.CertificateUpload{Chain: key, Key: &other})
 	h.refuse(s, "a key for a chain", err)
+	published, err := c.ChangeServicesWithResponse(h.t.Context(), s.container, nil, client.ServicesChange{
+		Add: &[]client.ServiceSpec{{Kind: client.ServiceKindHTTP, Host: new("www.canary.example"), Port: new(80)}},
+	})
+	h.must(err)
+	h.wantEnd(s, c, published.JSON202.ID, client.OperationStateSucceeded)
 }
 
 // logIn gives Berth an external domain, and a login that its registry refuses, which Berth notices when somebody wants an image of it.

@@ -50,7 +50,7 @@ func (f *serviceFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.udp, "udp", "", "publish on this UDP port of the edges; without a value on one of the site's choice")
 	flags.Lookup("tcp").NoOptDefVal, flags.Lookup("udp").NoOptDefVal = chosenPort, chosenPort
 	flags.StringVar(&f.srv, "srv", "", "publish as an SRV record in the site's DNS, such as _ldap._tcp")
-	flags.IntVar(&f.port, "port", 0, "port that the container listens on")
+	flags.IntVar(&f.port, "port", 0, "port that the container listens on; default: what its image names")
 	flags.BoolVar(&f.https, "https-backend", false, "http: the container speaks HTTPS")
 	flags.StringVar(&f.backendName, "backend-name", "", "http: name that an HTTPS backend must prove; default: the public name")
 	flags.BoolVar(&f.skipVerify, "skip-verify", false, "http: take any certificate of an HTTPS backend")
@@ -66,7 +66,7 @@ func (f *serviceFlags) add(cmd *cobra.Command) {
 
 // spec returns the service that the flags describe.
 func (f *serviceFlags) spec(cmd *cobra.Command) (spec client.ServiceSpec, err error) {
-	spec.Port = f.port
+	spec.Port = optional(f.port)
 	kinds := 0
 	for _, kind := range []client.ServiceKind{
 		client.ServiceKindHTTP, client.ServiceKindTCP, client.ServiceKindUDP, client.ServiceKindSRV,
@@ -76,8 +76,8 @@ func (f *serviceFlags) spec(cmd *cobra.Command) (spec client.ServiceSpec, err er
 			kinds++
 		}
 	}
-	if kinds != 1 || f.port == 0 {
-		return spec, usageError{errors.New("one of --http, --tcp, --udp and --srv is needed, and --port")}
+	if kinds != 1 {
+		return spec, usageError{errors.New("one of --http, --tcp, --udp and --srv is needed")}
 	}
 	switch spec.Kind {
 	case client.ServiceKindHTTP:
@@ -128,7 +128,7 @@ func published(flags []string) (*[]client.ServiceSpec, error) {
 		if err != nil {
 			return nil, usageError{fmt.Errorf("--publish %s: %q is no port of the container; write http=app.example.com:8080", flag, port)}
 		}
-		spec := client.ServiceSpec{Kind: client.ServiceKind(kind), Port: n}
+		spec := client.ServiceSpec{Kind: client.ServiceKind(kind), Port: &n}
 		switch spec.Kind {
 		case client.ServiceKindHTTP:
 			spec.Host = &where
