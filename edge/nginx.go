@@ -105,6 +105,9 @@ var (
 	http2Since   = []int{1, 25, 1} // the directive; before, it is a parameter of listen
 )
 
+// ipv6Addresses is there unless the kernel lacks IPv6.
+const ipv6Addresses = "/proc/net/if_inet6"
+
 // debianModule is where Debian's libnginx-mod-stream puts it.
 const debianModule = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
@@ -135,6 +138,9 @@ func (n *Nginx) detect(ctx context.Context) error {
 		n.Options.Stream = false
 	default:
 		n.Options.Stream = strings.Contains(words, "--with-stream ") || strings.HasSuffix(words, "--with-stream")
+	}
+	if _, err := os.Stat(ipv6Addresses); len(n.Options.Listen) == 0 && errors.Is(err, os.ErrNotExist) {
+		n.Options.Listen = []string{"0.0.0.0"} // nginx would refuse to listen on [::]
 	}
 	n.version = strings.Join(m[1:], ".")
 	return nil
