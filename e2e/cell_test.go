@@ -102,7 +102,7 @@ func (c *cell) strikeInside() {
 	case c.step.until == accepted && c.step.operation == "provision" && c.struck.name == "error":
 		c.refuse(http.StatusUnprocessableEntity, client.ContainerCreate{Name: c.name, Image: "no reference at all!"})
 	case c.step.until == accepted:
-		c.p.Process("worker").Freeze()
+		c.p.Hold("worker")
 		c.request()
 		strike(c)
 		c.p.Process("worker").Thaw()
