@@ -31,12 +31,17 @@ run: packages-run build ## Start the whole platform with the lab; state in BERTH
 	exec bin/berth standalone --lab
 
 .PHONY: build
-build: bin/berth $(if $(TEMPORAL_ADDRESS),,bin/berth-temporal) ## Build bin/berth, and bin/berth-temporal unless TEMPORAL_ADDRESS is set
+build: bin/berth bin/pebble $(if $(TEMPORAL_ADDRESS),,bin/berth-temporal) ## Build bin/berth, the lab's bin/pebble, and bin/berth-temporal unless TEMPORAL_ADDRESS is set
 
 # go build knows better than make what has changed, so both always ask it.
 .PHONY: bin/berth
 bin/berth: go-version
 	$(PLAIN) go build -o $@ ./cmd/berth
+
+# The lab's certificate authority.
+.PHONY: bin/pebble
+bin/pebble: go-version
+	cd tools && $(PLAIN) go build -o $(CURDIR)/$@ github.com/letsencrypt/pebble/v2/cmd/pebble
 
 .PHONY: bin/berth-temporal
 bin/berth-temporal: go-version
