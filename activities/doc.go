@@ -21,6 +21,8 @@ type Set struct {
 	Proxmox    *Proxmox
 	Observer   *Observer
 	Reconciler *Reconciler
+
+	Certificates *Certificates
 }
 
 // Register registers the activities of TaskQueue under their names in the domain.
@@ -54,6 +56,20 @@ func (s Set) Register(r worker.ActivityRegistry) {
 		domain.ActivityDestroy:     s.Proxmox.Destroy,
 		domain.ActivityAdopt:       s.Proxmox.Adopt,
 		domain.ActivityDisown:      s.Proxmox.Disown,
+
+		domain.ActivityBeginOrder:        s.Certificates.BeginOrder,
+		domain.ActivityRevokeCertificate: s.Certificates.RevokeCertificate,
+		domain.ActivityRegister:          s.Certificates.RegisterAccount,
+		domain.ActivityOrder:             s.Certificates.Order,
+		domain.ActivityAuthorize:         s.Certificates.Authorize,
+		domain.ActivityAwaitChallenge:    s.Certificates.AwaitChallenge,
+		domain.ActivityAnswer:            s.Certificates.Answer,
+		domain.ActivityFinalize:          s.Certificates.Finalize,
+		domain.ActivityInstall:           s.Certificates.Install,
+		domain.ActivityAwaitInstalled:    s.Certificates.AwaitInstalled,
+		domain.ActivityFailOrder:         s.Certificates.FailOrder,
+		domain.ActivityTidyOrder:         s.Certificates.TidyOrder,
+		domain.ActivityAwaitIssued:       s.Certificates.AwaitIssued,
 
 		domain.ActivityObserve:   s.Observer.Observe,
 		domain.ActivityReconcile: s.Reconciler.Reconcile,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -33,6 +34,8 @@ type Starter interface {
 	Open(ctx context.Context, workflowID string) (bool, error)
 	// NetworkChanged tells a site's Network workflow that the desired revision rose.
 	NetworkChanged(ctx context.Context, siteID, site string) error
+	// Certify starts the workflow that orders or renews a certificate; domain.Busy when it is open.
+	Certify(ctx context.Context, in domain.CertificateInput) error
 	// Observe sees to it that a cluster is watched.
 	Observe(ctx context.Context, in domain.ObserveInput) error
 }
@@ -51,7 +54,7 @@ type pass struct {
 func (r *Reconciler) Reconcile(ctx context.Context, in domain.ReconcileInput) (domain.ReconcileReport, error) {
 	p := &pass{Reconciler: r, ReconcileReport: domain.ReconcileReport{DryRun: in.DryRun, Repairs: []domain.Repair{}}}
 	var failed []error
-	for _, step := range []func(context.Context) error{p.operations, p.releases, p.networks, p.clusters, p.images, p.prune} {
+	for _, step := range []func(context.Context) error{p.operations, p.releases, p.networks, p.certificates, p.clusters, p.images, p.prune} {
 		activity.RecordHeartbeat(ctx)
 		if err := step(ctx); err != nil { // the other steps may well work
 			failed = append(failed, err)
@@ -140,6 +143,41 @@ func (p *pass) start(ctx context.Context, op domain.Operation) error {
 		err = nil // somebody else was faster
 	}
 	return err
+}
+
+// certificates orders what names still wait for and renews what is due: this is what renews them, run by the reconciler's Schedule, so
+// that nothing is lost with Temporal's memory.
+func (p *pass) certificates(ctx context.Context) error {
+	if !p.DryRun {
+		if _, err := p.Store.WantCertificates(ctx, ""); err != nil {
+			return err
+		}
+	}
+	known, err := all(func(page store.Page) ([]domain.Certificate, string, error) { return p.Store.Certificates(ctx, page) })
+	if err != nil {
+		return err
+	}
+	for _, c := range known {
+		if !c.Due(p.Now()) || p.Now().Sub(c.CreatedAt) < grace {
+			continue
+		}
+		running, err := p.Workflows.Open(ctx, domain.CertificateWorkflowID(c.ID))
+		if err != nil {
+			return err
+		}
+		if running {
+			continue
+		}
+		repair := domain.Repair{What: "certificate due", Subject: "certificate for " + strings.Join(c.Names, ", "), Action: "order it"}
+		p.heal(ctx, repair, func() error {
+			err := p.Workflows.Certify(ctx, domain.CertificateInput{CertificateID: c.ID, Name: c.Names[0]})
+			if domain.Is(err, domain.Busy) {
+				err = nil // somebody else was faster
+			}
+			return err
+		})
+	}
+	return nil
 }
 
 // releases frees addresses, names and ports that every edge has let go of.

@@ -16,7 +16,7 @@ import (
 func (w *world) reconcile(dry bool) domain.ReconcileReport {
 	w.t.Helper()
 	w.mu.Lock()
-	w.ahead = time.Minute
+	w.ahead = max(w.ahead, time.Minute)
 	w.mu.Unlock()
 	return step(w.t, w.set.Reconciler.Reconcile, domain.ReconcileInput{DryRun: dry})
 }

@@ -68,10 +68,37 @@ func (r *Records) Begin(ctx context.Context, in domain.OperationInput) (domain.B
 		}
 		services, err := tx.Services(ctx, c.ID)
 		begun.Services = len(services)
+		if err != nil || in.Kind != domain.OpProvision && in.Kind != domain.OpExpose {
+			return err
+		}
+		begun.Certificates, err = r.certificates(ctx, tx, in)
 		return err
 	})
 	return begun, err
 }
+
+// certificates are those that names of a container wait for and that can be ordered now.
+func (r *Records) certificates(ctx context.Context, tx *store.Store, in domain.OperationInput) ([]domain.CertificateInput, error) {
+	waiting, err := tx.WantCertificates(ctx, in.ContainerID)
+	if err != nil {
+		return nil, err
+	}
+	var due []domain.CertificateInput
+	for _, c := range waiting {
+		if !c.Due(r.Now()) {
+			r.in(tx).add(ctx, in, "certificate", warning, fmt.Sprintf("There is no certificate for %s yet: %s Tried again at %s.",
+				strings.Join(c.Names, ", "), domain.Sentence(c.Message), c.RetryAt.UTC().Format(time.RFC3339)))
+			continue
+		}
+		if err := tx.ModifyCertificate(ctx, c.ID, func(k *domain.Certificate) { k.State = domain.CertificatePending }); err != nil {
+			return nil, err
+		}
+		due = append(due, domain.CertificateInput{CertificateID: c.ID, Name: c.Names[0]})
+	}
+	return due, nil
+}
+
+func (r *Records) in(tx *store.Store) journal { return journal{tx, r.Logger} }
 
 // quarantined says what of a container was left behind on nodes, in words.
 func quarantined(ctx context.Context, tx *store.Store, containerID string) (string, error) {

@@ -211,12 +211,13 @@ func (w *world) fault(f pve.Fault) {
 
 // starter stands for Temporal: it knows which workflows are open and writes down what was started.
 type starter struct {
-	mu       sync.Mutex
-	open     map[string]bool
-	started  []domain.OperationInput
-	networks []string
-	observed []string
-	deny     error // what Start answers
+	mu        sync.Mutex
+	open      map[string]bool
+	started   []domain.OperationInput
+	networks  []string
+	observed  []string
+	certified []domain.CertificateInput
+	deny      error // what Start answers
 }
 
 func (s *starter) Start(_ context.Context, op domain.Operation, in domain.OperationInput) (string, error) {
@@ -240,6 +241,14 @@ func (s *starter) NetworkChanged(_ context.Context, siteID, _ string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.networks = append(s.networks, siteID)
+	return nil
+}
+
+func (s *starter) Certify(_ context.Context, in domain.CertificateInput) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.certified = append(s.certified, in)
+	s.open[domain.CertificateWorkflowID(in.CertificateID)] = true
 	return nil
 }
 

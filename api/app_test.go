@@ -30,8 +30,9 @@ type workflows struct{}
 func (workflows) Start(context.Context, domain.Operation, domain.OperationInput) (string, error) {
 	return "run-1", nil
 }
-func (workflows) Cancel(context.Context, string, string) error         { return nil }
-func (workflows) NetworkChanged(context.Context, string, string) error { return nil }
+func (workflows) Cancel(context.Context, string, string) error           { return nil }
+func (workflows) NetworkChanged(context.Context, string, string) error   { return nil }
+func (workflows) Certify(context.Context, domain.CertificateInput) error { return nil }
 func (workflows) Reconcile(_ context.Context, dryRun bool) (string, error) {
 	if dryRun {
 		return "nothing to do", nil

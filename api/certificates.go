@@ -45,9 +45,30 @@ func (s *server) DeleteCertificate(ctx context.Context, r DeleteCertificateReque
 	return DeleteCertificate204Response{}, nil
 }
 
+// RenewCertificate answers POST /api/v1/certificates/{certificate}/renew.
+func (s *server) RenewCertificate(ctx context.Context, r RenewCertificateRequestObject) (RenewCertificateResponseObject, error) {
+	ctx, actor := caller(ctx)
+	c, err := s.app.Certificates.Renew(ctx, actor, r.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	return RenewCertificate202JSONResponse(certificateJSON(c)), nil
+}
+
+// RevokeCertificate answers POST /api/v1/certificates/{certificate}/revoke.
+func (s *server) RevokeCertificate(ctx context.Context, r RevokeCertificateRequestObject) (RevokeCertificateResponseObject, error) {
+	ctx, actor := caller(ctx)
+	c, err := s.app.Certificates.Revoke(ctx, actor, r.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	return RevokeCertificate202JSONResponse(certificateJSON(c)), nil
+}
+
 func certificateJSON(c domain.Certificate) Certificate {
 	return Certificate{
-		ID: c.ID, Names: list(c.Names), Source: CertificateSource(c.Source), Issuer: c.Issuer, Serial: c.Serial,
-		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), Chain: c.Chain, CreatedAt: c.CreatedAt.UTC(),
+		ID: c.ID, Names: list(c.Names), Source: CertificateSource(c.Source), State: CertificateState(c.State), Message: optional(c.Message),
+		RetryAt: moment(c.RetryAt), RenewAt: moment(c.RenewAt), Challenge: optional(string(c.Challenge)), Issuer: optional(c.Issuer),
+		Serial: optional(c.Serial), NotBefore: moment(c.NotBefore), NotAfter: moment(c.NotAfter), Chain: optional(c.Chain), CreatedAt: c.CreatedAt.UTC(),
 	}
 }

@@ -20,7 +20,7 @@ func (s *server) ListExternalDomains(ctx context.Context, r ListExternalDomainsR
 func (s *server) CreateExternalDomain(ctx context.Context, r CreateExternalDomainRequestObject) (CreateExternalDomainResponseObject, error) {
 	ctx, actor := caller(ctx)
 	made, err := s.app.ExternalDomains.Create(ctx, actor, app.ExternalDomainInput{
-		Name: r.Body.Name, Site: value(r.Body.Site), AuthServer: value(r.Body.AuthServer),
+		Name: r.Body.Name, Site: value(r.Body.Site), AuthServer: value(r.Body.AuthServer), ACMEAccounts: value(r.Body.AcmeAccounts),
 	})
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (s *server) GetExternalDomain(ctx context.Context, r GetExternalDomainReque
 func (s *server) UpdateExternalDomain(ctx context.Context, r UpdateExternalDomainRequestObject) (UpdateExternalDomainResponseObject, error) {
 	ctx, actor := caller(ctx)
 	changed, err := s.app.ExternalDomains.Update(ctx, actor, r.ExternalDomain, app.ExternalDomainPatch{
-		Site: r.Body.Site, AuthServer: r.Body.AuthServer,
+		Site: r.Body.Site, AuthServer: r.Body.AuthServer, ACMEAccounts: r.Body.AcmeAccounts,
 	}, ifMatch(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
@@ -66,8 +66,12 @@ func (s *server) DeleteExternalDomain(ctx context.Context, r DeleteExternalDomai
 }
 
 func externalDomainJSON(d app.ExternalDomain) ExternalDomain {
+	var accounts []Ref
+	for i, id := range d.ACMEAccounts {
+		accounts = append(accounts, Ref{ID: id, Name: d.Accounts[i]})
+	}
 	return ExternalDomain{
-		ID: d.ID, Name: d.Name, Site: Ref{ID: d.SiteID, Name: d.Site}, AuthServer: optional(d.AuthServer),
+		ID: d.ID, Name: d.Name, Site: Ref{ID: d.SiteID, Name: d.Site}, AuthServer: optional(d.AuthServer), AcmeAccounts: &accounts,
 		CreatedAt: d.CreatedAt.UTC(), Version: d.Version,
 	}
 }

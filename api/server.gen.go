@@ -20,13 +20,37 @@ import (
 
 // Defines values for CertificateSource.
 const (
+	CertificateSourceAcme     CertificateSource = "acme"
 	CertificateSourceUploaded CertificateSource = "uploaded"
 )
 
 // Valid indicates whether the value is a known member of the CertificateSource enum.
 func (e CertificateSource) Valid() bool {
 	switch e {
+	case CertificateSourceAcme:
+		return true
 	case CertificateSourceUploaded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CertificateState.
+const (
+	CertificateStateFailing CertificateState = "failing"
+	CertificateStateIssued  CertificateState = "issued"
+	CertificateStatePending CertificateState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the CertificateState enum.
+func (e CertificateState) Valid() bool {
+	switch e {
+	case CertificateStateFailing:
+		return true
+	case CertificateStateIssued:
+		return true
+	case CertificateStatePending:
 		return true
 	default:
 		return false
@@ -534,6 +558,66 @@ func (e TokenCreateScopes) Valid() bool {
 	}
 }
 
+// ACMEAccount An account at a certificate authority (CA). Its keys are in no answer.
+type ACMEAccount struct {
+	// BlockedReason In the CA's words
+	BlockedReason *string `json:"blockedReason,omitempty"`
+
+	// BlockedUntil Until when nothing is ordered after the CA said that a limit is reached
+	BlockedUntil *time.Time `json:"blockedUntil,omitempty"`
+	CreatedAt    time.Time  `json:"createdAt"`
+
+	// Directory Example: https://acme-v02.api.letsencrypt.org/directory
+	Directory string `json:"directory"`
+
+	// EabKid Key ID for External Account Binding
+	EabKid *string `json:"eabKid,omitempty"`
+	Email  *string `json:"email,omitempty"`
+	ID     string  `json:"id"`
+
+	// Name Example: letsencrypt
+	Name    string  `json:"name"`
+	Profile *string `json:"profile,omitempty"`
+
+	// URL Of the account at the CA
+	URL *string `json:"url,omitempty"`
+}
+
+// ACMEAccountCreate defines model for ACMEAccountCreate.
+type ACMEAccountCreate struct {
+	// Directory https URL of the CA's directory
+	//
+	// Example: https://acme-v02.api.letsencrypt.org/directory
+	Directory string `json:"directory"`
+
+	// EabKey HMAC key for it, base64url
+	EabKey *string `json:"eabKey,omitempty"`
+
+	// EabKid Key ID for External Account Binding, with eabKey
+	EabKid *string `json:"eabKid,omitempty"`
+
+	// Email That the CA may write to
+	Email *string `json:"email,omitempty"`
+
+	// Name Example: letsencrypt
+	Name string `json:"name"`
+
+	// Profile Of the certificates, of those that the CA offers
+	Profile *string `json:"profile,omitempty"`
+
+	// Roots PEM certificates that sign that of the CA's API; the system's when absent
+	Roots *string `json:"roots,omitempty"`
+
+	// TermsAgreed You agree to the CA's terms of service
+	TermsAgreed bool `json:"termsAgreed"`
+}
+
+// ACMEAccountList defines model for ACMEAccountList.
+type ACMEAccountList struct {
+	Items []ACMEAccount `json:"items"`
+	Next  *string       `json:"next,omitempty"`
+}
+
 // AcceptedContainer defines model for AcceptedContainer.
 type AcceptedContainer struct {
 	Container Container  `json:"container"`
@@ -570,23 +654,43 @@ type AuditList struct {
 // Certificate A certificate for public names. Its key is in no answer.
 type Certificate struct {
 	// Chain PEM, leaf first
-	Chain     string    `json:"chain"`
+	Chain *string `json:"chain,omitempty"`
+
+	// Challenge How control of the names is shown: `http-01` or `dns-01`
+	Challenge *string   `json:"challenge,omitempty"`
 	CreatedAt time.Time `json:"createdAt"`
 	ID        string    `json:"id"`
-	Issuer    string    `json:"issuer"`
+
+	// Issuer This and what follows is there once it is issued
+	Issuer *string `json:"issuer,omitempty"`
+
+	// Message Why the last try failed, in the words of who refused
+	Message *string `json:"message,omitempty"`
 
 	// Names Example: ["*.example.com","example.com"]
-	Names     []string  `json:"names"`
-	NotAfter  time.Time `json:"notAfter"`
-	NotBefore time.Time `json:"notBefore"`
+	Names     []string   `json:"names"`
+	NotAfter  *time.Time `json:"notAfter,omitempty"`
+	NotBefore *time.Time `json:"notBefore,omitempty"`
+
+	// RenewAt When it is renewed
+	RenewAt *time.Time `json:"renewAt,omitempty"`
+
+	// RetryAt Next try after a failure
+	RetryAt *time.Time `json:"retryAt,omitempty"`
 
 	// Serial Hexadecimal
-	Serial string            `json:"serial"`
+	Serial *string           `json:"serial,omitempty"`
 	Source CertificateSource `json:"source"`
+
+	// State `failing` when the last try to get or renew it failed; one that was issued before is still served
+	State CertificateState `json:"state"`
 }
 
 // CertificateSource defines model for Certificate.Source.
 type CertificateSource string
+
+// CertificateState `failing` when the last try to get or renew it failed; one that was issued before is still served
+type CertificateState string
 
 // CertificateList defines model for CertificateList.
 type CertificateList struct {
@@ -978,6 +1082,9 @@ type EnrolledEdgeState string
 
 // ExternalDomain defines model for ExternalDomain.
 type ExternalDomain struct {
+	// AcmeAccounts That certificates are ordered from, in the order in which they are tried
+	AcmeAccounts *[]Ref `json:"acmeAccounts,omitempty"`
+
 	// AuthServer Base URL of the oauth2-proxy that signs people in
 	AuthServer *string   `json:"authServer,omitempty"`
 	CreatedAt  time.Time `json:"createdAt"`
@@ -993,6 +1100,9 @@ type ExternalDomain struct {
 
 // ExternalDomainCreate defines model for ExternalDomainCreate.
 type ExternalDomainCreate struct {
+	// AcmeAccounts Names or IDs of those that certificates are ordered from, in the order in which they are tried
+	AcmeAccounts *[]string `json:"acmeAccounts,omitempty"`
+
 	// AuthServer Base URL of an oauth2-proxy, such as https://auth.example.com
 	AuthServer *string `json:"authServer,omitempty"`
 	Name       string  `json:"name"`
@@ -1009,6 +1119,9 @@ type ExternalDomainList struct {
 
 // ExternalDomainUpdate defines model for ExternalDomainUpdate.
 type ExternalDomainUpdate struct {
+	// AcmeAccounts Names or IDs; empty for none
+	AcmeAccounts *[]string `json:"acmeAccounts,omitempty"`
+
 	// AuthServer Empty for none
 	AuthServer *string `json:"authServer,omitempty"`
 	Site       *string `json:"site,omitempty"`
@@ -1591,15 +1704,18 @@ type Service struct {
 	Certificate *ServiceCertificate `json:"certificate,omitempty"`
 
 	// CertificateID Of the trusted one
-	CertificateID *string      `json:"certificateId,omitempty"`
-	CreatedAt     time.Time    `json:"createdAt"`
-	Edges         []ServedBy   `json:"edges"`
-	ExternalPort  *int         `json:"externalPort,omitempty"`
-	Host          *string      `json:"host,omitempty"`
-	HTTP          *HTTPOptions `json:"http,omitempty"`
-	ID            string       `json:"id"`
-	Kind          ServiceKind  `json:"kind"`
-	LiveSince     *time.Time   `json:"liveSince,omitempty"`
+	CertificateID *string `json:"certificateId,omitempty"`
+
+	// CertificateMessage Why there is no trusted one yet, in the words of who refused
+	CertificateMessage *string      `json:"certificateMessage,omitempty"`
+	CreatedAt          time.Time    `json:"createdAt"`
+	Edges              []ServedBy   `json:"edges"`
+	ExternalPort       *int         `json:"externalPort,omitempty"`
+	Host               *string      `json:"host,omitempty"`
+	HTTP               *HTTPOptions `json:"http,omitempty"`
+	ID                 string       `json:"id"`
+	Kind               ServiceKind  `json:"kind"`
+	LiveSince          *time.Time   `json:"liveSince,omitempty"`
 
 	// Message Why it is failing, in the words of the edge
 	Message *string     `json:"message,omitempty"`
@@ -1917,6 +2033,9 @@ type UserList struct {
 	Next  *string `json:"next,omitempty"`
 }
 
+// ACMEAccountRef defines model for ACMEAccountRef.
+type ACMEAccountRef = string
+
 // CertificateRef defines model for CertificateRef.
 type CertificateRef = string
 
@@ -1964,6 +2083,15 @@ type ContainerAccepted = AcceptedContainer
 
 // OperationAccepted defines model for OperationAccepted.
 type OperationAccepted = Operation
+
+// ListACMEAccountsParams defines parameters for ListACMEAccounts.
+type ListACMEAccountsParams struct {
+	// Cursor `next` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit Most items to answer
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
 
 // ListAuditParams defines parameters for ListAudit.
 type ListAuditParams struct {
@@ -2292,6 +2420,9 @@ type ListUsersParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// CreateACMEAccountJSONRequestBody defines body for CreateACMEAccount for application/json ContentType.
+type CreateACMEAccountJSONRequestBody = ACMEAccountCreate
+
 // UploadCertificateJSONRequestBody defines body for UploadCertificate for application/json ContentType.
 type UploadCertificateJSONRequestBody = CertificateUpload
 
@@ -2366,6 +2497,18 @@ type CreateUserJSONRequestBody = UserCreate
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListACMEAccounts List the accounts at certificate authorities
+	// (GET /api/v1/acme-accounts)
+	ListACMEAccounts(c *gin.Context, params ListACMEAccountsParams)
+	// CreateACMEAccount Register at a certificate authority that speaks ACME
+	// (POST /api/v1/acme-accounts)
+	CreateACMEAccount(c *gin.Context)
+	// DeleteACMEAccount Forget an account that no external domain orders from
+	// (DELETE /api/v1/acme-accounts/{acmeAccount})
+	DeleteACMEAccount(c *gin.Context, acmeAccount ACMEAccountRef)
+	// GetACMEAccount Get an account at a certificate authority
+	// (GET /api/v1/acme-accounts/{acmeAccount})
+	GetACMEAccount(c *gin.Context, acmeAccount ACMEAccountRef)
 	// ListAudit Read who did what from where, newest first
 	// (GET /api/v1/audit)
 	ListAudit(c *gin.Context, params ListAuditParams)
@@ -2381,6 +2524,12 @@ type ServerInterface interface {
 	// GetCertificate Get a certificate
 	// (GET /api/v1/certificates/{certificate})
 	GetCertificate(c *gin.Context, certificate CertificateRef)
+	// RenewCertificate Order a certificate anew now
+	// (POST /api/v1/certificates/{certificate}/renew)
+	RenewCertificate(c *gin.Context, certificate CertificateRef)
+	// RevokeCertificate Revoke a certificate and order another under a new key
+	// (POST /api/v1/certificates/{certificate}/revoke)
+	RevokeCertificate(c *gin.Context, certificate CertificateRef)
 	// ListClusters List clusters
 	// (GET /api/v1/clusters)
 	ListClusters(c *gin.Context, params ListClustersParams)
@@ -2608,6 +2757,104 @@ type ServerInterfaceWrapper struct {
 
 type MiddlewareFunc func(c *gin.Context)
 
+// ListACMEAccounts operation middleware
+func (siw *ServerInterfaceWrapper) ListACMEAccounts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListACMEAccountsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListACMEAccounts(c, params)
+}
+
+// CreateACMEAccount operation middleware
+func (siw *ServerInterfaceWrapper) CreateACMEAccount(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateACMEAccount(c)
+}
+
+// DeleteACMEAccount operation middleware
+func (siw *ServerInterfaceWrapper) DeleteACMEAccount(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "acmeAccount" -------------
+	var acmeAccount ACMEAccountRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "acmeAccount", c.Param("acmeAccount"), &acmeAccount, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter acmeAccount: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteACMEAccount(c, acmeAccount)
+}
+
+// GetACMEAccount operation middleware
+func (siw *ServerInterfaceWrapper) GetACMEAccount(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "acmeAccount" -------------
+	var acmeAccount ACMEAccountRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "acmeAccount", c.Param("acmeAccount"), &acmeAccount, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter acmeAccount: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetACMEAccount(c, acmeAccount)
+}
+
 // ListAudit operation middleware
 func (siw *ServerInterfaceWrapper) ListAudit(c *gin.Context) {
 
@@ -2787,6 +3034,56 @@ func (siw *ServerInterfaceWrapper) GetCertificate(c *gin.Context) {
 	}
 
 	siw.Handler.GetCertificate(c, certificate)
+}
+
+// RenewCertificate operation middleware
+func (siw *ServerInterfaceWrapper) RenewCertificate(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "certificate" -------------
+	var certificate CertificateRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "certificate", c.Param("certificate"), &certificate, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter certificate: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RenewCertificate(c, certificate)
+}
+
+// RevokeCertificate operation middleware
+func (siw *ServerInterfaceWrapper) RevokeCertificate(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "certificate" -------------
+	var certificate CertificateRef
+
+	err = runtime.BindStyledParameterWithOptions("simple", "certificate", c.Param("certificate"), &certificate, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter certificate: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RevokeCertificate(c, certificate)
 }
 
 // ListClusters operation middleware
@@ -5204,6 +5501,12 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/certificates", wrapper.UploadCertificate)
 	router.DELETE(options.BaseURL+"/api/v1/certificates/:certificate", wrapper.DeleteCertificate)
 	router.GET(options.BaseURL+"/api/v1/certificates/:certificate", wrapper.GetCertificate)
+	router.POST(options.BaseURL+"/api/v1/certificates/:certificate/renew", wrapper.RenewCertificate)
+	router.POST(options.BaseURL+"/api/v1/certificates/:certificate/revoke", wrapper.RevokeCertificate)
+	router.GET(options.BaseURL+"/api/v1/acme-accounts", wrapper.ListACMEAccounts)
+	router.POST(options.BaseURL+"/api/v1/acme-accounts", wrapper.CreateACMEAccount)
+	router.DELETE(options.BaseURL+"/api/v1/acme-accounts/:acmeAccount", wrapper.DeleteACMEAccount)
+	router.GET(options.BaseURL+"/api/v1/acme-accounts/:acmeAccount", wrapper.GetACMEAccount)
 	router.GET(options.BaseURL+"/api/v1/external-domains", wrapper.ListExternalDomains)
 	router.POST(options.BaseURL+"/api/v1/external-domains", wrapper.CreateExternalDomain)
 	router.DELETE(options.BaseURL+"/api/v1/external-domains/:externalDomain", wrapper.DeleteExternalDomain)
@@ -5248,6 +5551,156 @@ type OperationAcceptedJSONResponse struct {
 type ProblemApplicationProblemPlusJSONResponse Problem
 
 type StatusJSONResponse Status
+
+type ListACMEAccountsRequestObject struct {
+	Params ListACMEAccountsParams
+}
+
+type ListACMEAccountsResponseObject interface {
+	VisitListACMEAccountsResponse(w http.ResponseWriter) error
+}
+
+type ListACMEAccounts200JSONResponse ACMEAccountList
+
+func (response ListACMEAccounts200JSONResponse) VisitListACMEAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListACMEAccountsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListACMEAccountsdefaultApplicationProblemPlusJSONResponse) VisitListACMEAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEAccountRequestObject struct {
+	Body *CreateACMEAccountJSONRequestBody
+}
+
+type CreateACMEAccountResponseObject interface {
+	VisitCreateACMEAccountResponse(w http.ResponseWriter) error
+}
+
+type CreateACMEAccount201JSONResponse ACMEAccount
+
+func (response CreateACMEAccount201JSONResponse) VisitCreateACMEAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateACMEAccountdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateACMEAccountdefaultApplicationProblemPlusJSONResponse) VisitCreateACMEAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteACMEAccountRequestObject struct {
+	AcmeAccount ACMEAccountRef `json:"acmeAccount"`
+}
+
+type DeleteACMEAccountResponseObject interface {
+	VisitDeleteACMEAccountResponse(w http.ResponseWriter) error
+}
+
+type DeleteACMEAccount204Response struct {
+}
+
+func (response DeleteACMEAccount204Response) VisitDeleteACMEAccountResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteACMEAccountdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteACMEAccountdefaultApplicationProblemPlusJSONResponse) VisitDeleteACMEAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEAccountRequestObject struct {
+	AcmeAccount ACMEAccountRef `json:"acmeAccount"`
+}
+
+type GetACMEAccountResponseObject interface {
+	VisitGetACMEAccountResponse(w http.ResponseWriter) error
+}
+
+type GetACMEAccount200JSONResponse ACMEAccount
+
+func (response GetACMEAccount200JSONResponse) VisitGetACMEAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetACMEAccountdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetACMEAccountdefaultApplicationProblemPlusJSONResponse) VisitGetACMEAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type ListAuditRequestObject struct {
 	Params ListAuditParams
@@ -5427,6 +5880,84 @@ type GetCertificatedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCertificatedefaultApplicationProblemPlusJSONResponse) VisitGetCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenewCertificateRequestObject struct {
+	Certificate CertificateRef `json:"certificate"`
+}
+
+type RenewCertificateResponseObject interface {
+	VisitRenewCertificateResponse(w http.ResponseWriter) error
+}
+
+type RenewCertificate202JSONResponse Certificate
+
+func (response RenewCertificate202JSONResponse) VisitRenewCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenewCertificatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RenewCertificatedefaultApplicationProblemPlusJSONResponse) VisitRenewCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCertificateRequestObject struct {
+	Certificate CertificateRef `json:"certificate"`
+}
+
+type RevokeCertificateResponseObject interface {
+	VisitRevokeCertificateResponse(w http.ResponseWriter) error
+}
+
+type RevokeCertificate202JSONResponse Certificate
+
+func (response RevokeCertificate202JSONResponse) VisitRevokeCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCertificatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RevokeCertificatedefaultApplicationProblemPlusJSONResponse) VisitRevokeCertificateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8443,6 +8974,18 @@ func (response GetReadinessdefaultApplicationProblemPlusJSONResponse) VisitGetRe
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListACMEAccounts List the accounts at certificate authorities
+	// (GET /api/v1/acme-accounts)
+	ListACMEAccounts(ctx context.Context, request ListACMEAccountsRequestObject) (ListACMEAccountsResponseObject, error)
+	// CreateACMEAccount Register at a certificate authority that speaks ACME
+	// (POST /api/v1/acme-accounts)
+	CreateACMEAccount(ctx context.Context, request CreateACMEAccountRequestObject) (CreateACMEAccountResponseObject, error)
+	// DeleteACMEAccount Forget an account that no external domain orders from
+	// (DELETE /api/v1/acme-accounts/{acmeAccount})
+	DeleteACMEAccount(ctx context.Context, request DeleteACMEAccountRequestObject) (DeleteACMEAccountResponseObject, error)
+	// GetACMEAccount Get an account at a certificate authority
+	// (GET /api/v1/acme-accounts/{acmeAccount})
+	GetACMEAccount(ctx context.Context, request GetACMEAccountRequestObject) (GetACMEAccountResponseObject, error)
 	// ListAudit Read who did what from where, newest first
 	// (GET /api/v1/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
@@ -8458,6 +9001,12 @@ type StrictServerInterface interface {
 	// GetCertificate Get a certificate
 	// (GET /api/v1/certificates/{certificate})
 	GetCertificate(ctx context.Context, request GetCertificateRequestObject) (GetCertificateResponseObject, error)
+	// RenewCertificate Order a certificate anew now
+	// (POST /api/v1/certificates/{certificate}/renew)
+	RenewCertificate(ctx context.Context, request RenewCertificateRequestObject) (RenewCertificateResponseObject, error)
+	// RevokeCertificate Revoke a certificate and order another under a new key
+	// (POST /api/v1/certificates/{certificate}/revoke)
+	RevokeCertificate(ctx context.Context, request RevokeCertificateRequestObject) (RevokeCertificateResponseObject, error)
 	// ListClusters List clusters
 	// (GET /api/v1/clusters)
 	ListClusters(ctx context.Context, request ListClustersRequestObject) (ListClustersResponseObject, error)
@@ -8733,6 +9282,126 @@ type strictHandler struct {
 	options     StrictGinServerOptions
 }
 
+// ListACMEAccounts operation middleware
+func (sh *strictHandler) ListACMEAccounts(ctx *gin.Context, params ListACMEAccountsParams) {
+	var request ListACMEAccountsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListACMEAccounts(ctx, request.(ListACMEAccountsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListACMEAccounts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListACMEAccountsResponseObject); ok {
+		if err := validResponse.VisitListACMEAccountsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateACMEAccount operation middleware
+func (sh *strictHandler) CreateACMEAccount(ctx *gin.Context) {
+	var request CreateACMEAccountRequestObject
+
+	var body CreateACMEAccountJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateACMEAccount(ctx, request.(CreateACMEAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateACMEAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateACMEAccountResponseObject); ok {
+		if err := validResponse.VisitCreateACMEAccountResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteACMEAccount operation middleware
+func (sh *strictHandler) DeleteACMEAccount(ctx *gin.Context, acmeAccount ACMEAccountRef) {
+	var request DeleteACMEAccountRequestObject
+
+	request.AcmeAccount = acmeAccount
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteACMEAccount(ctx, request.(DeleteACMEAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteACMEAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteACMEAccountResponseObject); ok {
+		if err := validResponse.VisitDeleteACMEAccountResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetACMEAccount operation middleware
+func (sh *strictHandler) GetACMEAccount(ctx *gin.Context, acmeAccount ACMEAccountRef) {
+	var request GetACMEAccountRequestObject
+
+	request.AcmeAccount = acmeAccount
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetACMEAccount(ctx, request.(GetACMEAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetACMEAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetACMEAccountResponseObject); ok {
+		if err := validResponse.VisitGetACMEAccountResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListAudit operation middleware
 func (sh *strictHandler) ListAudit(ctx *gin.Context, params ListAuditParams) {
 	var request ListAuditRequestObject
@@ -8872,6 +9541,58 @@ func (sh *strictHandler) GetCertificate(ctx *gin.Context, certificate Certificat
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetCertificateResponseObject); ok {
 		if err := validResponse.VisitGetCertificateResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RenewCertificate operation middleware
+func (sh *strictHandler) RenewCertificate(ctx *gin.Context, certificate CertificateRef) {
+	var request RenewCertificateRequestObject
+
+	request.Certificate = certificate
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RenewCertificate(ctx, request.(RenewCertificateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RenewCertificate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RenewCertificateResponseObject); ok {
+		if err := validResponse.VisitRenewCertificateResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeCertificate operation middleware
+func (sh *strictHandler) RevokeCertificate(ctx *gin.Context, certificate CertificateRef) {
+	var request RevokeCertificateRequestObject
+
+	request.Certificate = certificate
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeCertificate(ctx, request.(RevokeCertificateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeCertificate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RevokeCertificateResponseObject); ok {
+		if err := validResponse.VisitRevokeCertificateResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

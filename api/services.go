@@ -57,6 +57,9 @@ func serviceJSON(v app.ServiceStatus) Service {
 			kind = ServiceCertificateTrusted
 		}
 		out.Certificate, out.CertificateID = &kind, optional(v.Certificate.ID)
+		if kind == ServiceCertificateSelfSigned {
+			out.CertificateMessage = optional(v.Missing)
+		}
 	}
 	switch v.Kind {
 	case domain.ServiceHTTP:

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"berth/acme/acmetest"
 	"berth/app"
 	"berth/domain"
 	"berth/templates/nginxtest"
@@ -38,6 +39,11 @@ func TestAccess(t *testing.T) {
 	chain, key := nginxtest.Certificate(t, "www.example.org")
 	certificate, err := w.Certificates.Upload(t.Context(), root, chain, domain.Secret(key))
 	must(t, err)
+	ca := acmetest.Start(t)
+	enrolled, err := w.ACMEAccounts.Create(t.Context(), root, acmeAccount(ca, "first"))
+	must(t, err)
+	ordered := domain.Certificate{Names: []string{"app.example.org"}, Source: domain.CertificateACME, SiteID: w.site.ID}
+	must(t, w.db.CreateCertificate(t.Context(), &ordered))
 	actors := map[string]domain.Actor{
 		"nobody": nobody, "reader": reader, "changer": changer, "anna": anna, "bob": bob, "demoted": demoted, "root": root,
 		"rootRead": rootRead, "edge": w.edgeActor(t, "edge1"),
@@ -264,6 +270,27 @@ func TestAccess(t *testing.T) {
 			return err
 		}},
 		"Certificates.Delete": {admins, func(ctx context.Context, a domain.Actor) error { return w.Certificates.Delete(ctx, a, certificate.ID) }},
+		"Certificates.Renew": {admins, func(ctx context.Context, a domain.Actor) error {
+			_, err := w.Certificates.Renew(ctx, a, ordered.ID)
+			return err
+		}},
+		"Certificates.Revoke": {admins, func(ctx context.Context, a domain.Actor) error {
+			_, err := w.Certificates.Revoke(ctx, a, ordered.ID)
+			return err
+		}},
+		"ACMEAccounts.Create": {admins, func(ctx context.Context, a domain.Actor) error {
+			_, err := w.ACMEAccounts.Create(ctx, a, acmeAccount(ca, "second"))
+			return err
+		}},
+		"ACMEAccounts.Get": {admins, func(ctx context.Context, a domain.Actor) error {
+			_, err := w.ACMEAccounts.Get(ctx, a, "first")
+			return err
+		}},
+		"ACMEAccounts.List": {admins, func(ctx context.Context, a domain.Actor) error {
+			_, err := w.ACMEAccounts.List(ctx, a, app.Page{})
+			return err
+		}},
+		"ACMEAccounts.Delete": {admins, func(ctx context.Context, a domain.Actor) error { return w.ACMEAccounts.Delete(ctx, a, enrolled.ID) }},
 		"ExternalDomains.Create": {admins, func(ctx context.Context, a domain.Actor) error {
 			_, err := w.ExternalDomains.Create(ctx, a, app.ExternalDomainInput{Name: "example.net", Site: "demo"})
 			return err
@@ -339,7 +366,7 @@ func TestAccess(t *testing.T) {
 	// What deletes goes last, so that it has something to refuse.
 	order := []string{
 		"Containers.Power", "Operations.Retry", "Containers.Delete", "Nodes.Delete", "Edges.Retire", "Edges.Delete", "Sites.Delete",
-		"Clusters.Delete", "Images.Remove", "Registries.Delete", "Certificates.Delete", "ExternalDomains.Delete", "Quotas.Delete",
+		"Clusters.Delete", "Images.Remove", "Registries.Delete", "Certificates.Delete", "ACMEAccounts.Delete", "ExternalDomains.Delete", "Quotas.Delete",
 	}
 	for _, name := range methods(w.App) {
 		if !slices.Contains(order, name) {

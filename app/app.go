@@ -2,6 +2,7 @@ package app
 
 import (
 	"log/slog"
+	"net/http"
 	"time"
 
 	"berth/store"
@@ -14,6 +15,7 @@ type Config struct {
 	Workflows Workflows
 	Proxmox   Proxmox
 	Images    ImageSource
+	CA        *http.Transport  // that certificate authorities are reached through
 	Now       func() time.Time // nil = time.Now
 	Logger    *slog.Logger     // nil discards
 	// Patience is how long a start waits for the former run of the same container to close; 0 = 2 s. A run that has just
@@ -32,6 +34,7 @@ type App struct {
 	Images          *Images
 	Registries      *Registries
 	ExternalDomains *ExternalDomains
+	ACMEAccounts    *ACMEAccounts
 	Certificates    *Certificates
 	Quarantines     *Quarantines
 	Quotas          *Quotas
@@ -67,6 +70,7 @@ func New(c Config) *App {
 		Images:          &Images{k},
 		Registries:      &Registries{k},
 		ExternalDomains: &ExternalDomains{k},
+		ACMEAccounts:    &ACMEAccounts{k},
 		Certificates:    &Certificates{k},
 		Quarantines:     &Quarantines{k},
 		Quotas:          &Quotas{k},

@@ -102,6 +102,36 @@ func (s *Certificates) Delete(ctx context.Context, actor domain.Actor, id string
 	return err
 }
 
+// Renew has a certificate ordered anew at once, be it due or not.
+func (s *Certificates) Renew(ctx context.Context, actor domain.Actor, id string) (domain.Certificate, error) {
+	return s.certify(ctx, actor, "certificate.renew", id, domain.CertificateInput{Renew: true})
+}
+
+// Revoke has the CA revoke a certificate, takes it and its key from the edges, and has it ordered anew under another key.
+func (s *Certificates) Revoke(ctx context.Context, actor domain.Actor, id string) (domain.Certificate, error) {
+	return s.certify(ctx, actor, "certificate.revoke", id, domain.CertificateInput{Revoke: true})
+}
+
+func (s *Certificates) certify(
+	ctx context.Context, actor domain.Actor, action, id string, in domain.CertificateInput,
+) (c domain.Certificate, err error) {
+	at := attempt{action: action, resource: "certificate", name: id, resourceID: id}
+	return c, s.change(ctx, actor, at, toAdminister, func(at *attempt) error {
+		if c, err = s.Store.Certificate(ctx, id); err != nil {
+			return err
+		}
+		at.name = strings.Join(c.Names, ", ")
+		if c.Source != domain.CertificateACME {
+			return domain.Errorf(domain.Conflict, "the certificate for %s was uploaded: only who issued it can do that", at.name)
+		}
+		in.CertificateID, in.Name = c.ID, c.Names[0]
+		if err := whenClosed(ctx, s.Patience, func() error { return s.Workflows.Certify(ctx, in) }); err != nil {
+			return err
+		}
+		return s.Store.Transact(ctx, func(tx *store.Store) error { return s.did(ctx, tx, actor, *at, "") })
+	})
+}
+
 func withoutKey(c domain.Certificate) domain.Certificate {
 	c.Key = ""
 	return c

@@ -17,18 +17,22 @@ type ExternalDomainInput struct {
 	Name       string
 	Site       string // name or ID of the default site; empty when there is one only
 	AuthServer string // base URL of an oauth2-proxy; empty for none
+	// ACMEAccounts are names or IDs of those that certificates are ordered from, in the order in which they are tried.
+	ACMEAccounts []string
 }
 
 // ExternalDomainPatch changes an external domain; nil leaves a value as it is. The name stays.
 type ExternalDomainPatch struct {
-	Site       *string
-	AuthServer *string
+	Site         *string
+	AuthServer   *string
+	ACMEAccounts *[]string
 }
 
-// ExternalDomain is an external domain with the name of its default site.
+// ExternalDomain is an external domain with the names of its default site and its ACME accounts.
 type ExternalDomain struct {
 	domain.ExternalDomain
-	Site string
+	Site     string
+	Accounts []string // in the order of their IDs in ACMEAccounts
 }
 
 // Create makes an external domain.
@@ -49,12 +53,19 @@ func (s *ExternalDomains) Create(
 					return err
 				}
 			}
-			made = ExternalDomain{domain.ExternalDomain{Name: name, SiteID: home.ID, AuthServer: in.AuthServer}, home.Name}
+			accounts, err := acmeAccounts(ctx, tx, &f, in.ACMEAccounts)
+			if err != nil {
+				return err
+			}
+			d := domain.ExternalDomain{Name: name, SiteID: home.ID, AuthServer: in.AuthServer, ACMEAccounts: accounts}
 			validAuthServer(&f, in.AuthServer)
 			if err := f.err("the external domain"); err != nil {
 				return err
 			}
-			if err := tx.CreateExternalDomain(ctx, &made.ExternalDomain); err != nil {
+			if err := tx.CreateExternalDomain(ctx, &d); err != nil {
+				return err
+			}
+			if made, err = named(ctx, tx, d); err != nil {
 				return err
 			}
 			at.resourceID, at.name = made.ID, made.Name
@@ -88,7 +99,7 @@ func (s *ExternalDomains) Get(ctx context.Context, actor domain.Actor, ref strin
 	if err != nil {
 		return ExternalDomain{}, err
 	}
-	return withSite(ctx, s.Store, d)
+	return named(ctx, s.Store, d)
 }
 
 // List returns the external domains.
@@ -100,7 +111,7 @@ func (s *ExternalDomains) List(ctx context.Context, actor domain.Actor, page Pag
 	all := make([]ExternalDomain, len(found))
 	for i, d := range found {
 		if err == nil {
-			all[i], err = withSite(ctx, s.Store, d)
+			all[i], err = named(ctx, s.Store, d)
 		}
 	}
 	return listOf(all, next, err)
@@ -133,13 +144,18 @@ func (s *ExternalDomains) Update(
 			}
 			put(&d.AuthServer, patch.AuthServer)
 			validAuthServer(&f, d.AuthServer)
+			if patch.ACMEAccounts != nil {
+				if d.ACMEAccounts, err = acmeAccounts(ctx, tx, &f, *patch.ACMEAccounts); err != nil {
+					return err
+				}
+			}
 			if err := f.err("the external domain"); err != nil {
 				return err
 			}
 			if err := tx.UpdateExternalDomain(ctx, &d); err != nil {
 				return err
 			}
-			if changed, err = withSite(ctx, tx, d); err != nil {
+			if changed, err = named(ctx, tx, d); err != nil {
 				return err
 			}
 			return s.did(ctx, tx, actor, *at, "")
@@ -173,9 +189,18 @@ func (s *ExternalDomains) Delete(ctx context.Context, actor domain.Actor, ref st
 	})
 }
 
-func withSite(ctx context.Context, db *store.Store, d domain.ExternalDomain) (ExternalDomain, error) {
+func named(ctx context.Context, db *store.Store, d domain.ExternalDomain) (ExternalDomain, error) {
 	home, err := db.Site(ctx, d.SiteID)
-	return ExternalDomain{d, home.Name}, err
+	out := ExternalDomain{ExternalDomain: d, Site: home.Name}
+	for _, id := range d.ACMEAccounts {
+		if err != nil {
+			break
+		}
+		var a domain.ACMEAccount
+		a, err = db.ACMEAccount(ctx, id)
+		out.Accounts = append(out.Accounts, a.Name)
+	}
+	return out, err
 }
 
 func externalDomain(ctx context.Context, db *store.Store, ref string) (domain.ExternalDomain, error) {

@@ -77,17 +77,21 @@ func (k *core) launch(ctx context.Context, op domain.Operation, c domain.Contain
 	in := domain.OperationInput{
 		OperationID: op.ID, ContainerID: c.ID, Kind: op.Kind, Actor: op.Actor, Container: c.Name, Site: site.Name, Owner: c.Owner,
 	}
-	if err := k.start(ctx, op, in, patience); err != nil {
+	if err := whenClosed(ctx, patience, func() error {
+		_, err := k.Workflows.Start(ctx, op, in)
+		return err
+	}); err != nil {
 		k.Logger.WarnContext(ctx, "operation not started yet, the reconciler will", "operation", op.ID, "error", err)
 	}
 }
 
-// start tries again while the former run of the container, whose operation has ended in SQL, has not closed in Temporal yet.
-func (k *core) start(ctx context.Context, op domain.Operation, in domain.OperationInput, patience time.Duration) error {
+// whenClosed starts a workflow, and tries again for a while when the former run of the same thing, which has done its work as SQL has it,
+// has not closed in Temporal yet.
+func whenClosed(ctx context.Context, patience time.Duration, start func() error) error {
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		_, err := k.Workflows.Start(ctx, op, in)
+		err := start()
 		if !domain.Is(err, domain.Busy) {
 			return err
 		}

@@ -22,6 +22,8 @@ type ServiceStatus struct {
 	Message     string // why it is failing, in the words of the edge that leaves it out
 	Edges       []domain.ServedBy
 	Certificate domain.Certificate // that its host is served with; the zero value means the edges' self-signed ones, or no TLS
+	// Missing says why there is no certificate of an authority yet, in the words of who refused; empty while the first try runs.
+	Missing string
 }
 
 // Services lists what a container exposes, with the state that edges give it.
@@ -54,12 +56,23 @@ func (s *Containers) Services(ctx context.Context, actor domain.Actor, ref, site
 		all[i] = ServiceStatus{Service: v, Edges: v.ServedBy(edges)}
 		if v.Host != "" {
 			all[i].Certificate = domain.CertificateFor(certificates, domains, v.Host, c.SiteID, s.Now())
+			all[i].Missing = missingCertificate(certificates, v)
 		}
 		if by, refused := v.RefusedBy(edges); refused {
 			all[i].State, all[i].Message = domain.ServiceFailing, "edge "+by.Edge+": "+by.Message
 		}
 	}
 	return all, nil
+}
+
+// missingCertificate says why the certificate that was ordered for the name of a service is not there.
+func missingCertificate(all []domain.Certificate, v domain.Service) string {
+	for _, c := range all {
+		if covers, _ := c.Covers(v.Host); covers && c.SiteID == v.SiteID && c.NotAfter.IsZero() {
+			return c.Message
+		}
+	}
+	return ""
 }
 
 // ChangeServices adds services to a container and removes others. Names and ports are reserved at once; the operation ends when

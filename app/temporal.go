@@ -98,6 +98,26 @@ func (t *Temporal) Observe(ctx context.Context, in domain.ObserveInput) error {
 	return nil
 }
 
+// Certify starts the workflow that orders, renews or revokes a certificate. Its ID is the certificate's lock.
+func (t *Temporal) Certify(ctx context.Context, in domain.CertificateInput) error {
+	id := domain.CertificateWorkflowID(in.CertificateID)
+	_, err := t.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: id, TaskQueue: domain.TaskQueue,
+		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            "certificate for " + in.Name,
+	}, domain.WorkflowCertificate, in)
+	var open *serviceerror.WorkflowExecutionAlreadyStarted
+	if errors.As(err, &open) {
+		return &domain.Error{Kind: domain.Busy, Message: "the certificate for " + in.Name + " is being ordered already: wait for it", Err: err}
+	}
+	if err != nil {
+		return unavailable("start "+id, err)
+	}
+	return nil
+}
+
 // Open tells whether a workflow ID is open.
 func (t *Temporal) Open(ctx context.Context, workflowID string) (bool, error) {
 	run, err := t.client.DescribeWorkflowExecution(ctx, workflowID, "")

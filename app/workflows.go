@@ -15,6 +15,8 @@ type Workflows interface {
 	Cancel(ctx context.Context, workflowID, runID string) error
 	// NetworkChanged tells the Network workflow of a site, starting it when needed, that its desired revision rose.
 	NetworkChanged(ctx context.Context, siteID, siteName string) error
+	// Certify starts the workflow that orders, renews or revokes a certificate. It is domain.Busy while one is open.
+	Certify(ctx context.Context, in domain.CertificateInput) error
 	// Reconcile runs the reconciler once, waits for it and returns its report, in words.
 	Reconcile(ctx context.Context, dryRun bool) (report string, err error)
 	// Healthy is nil when Temporal answers and a worker polls domain.TaskQueue.

@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -62,7 +63,7 @@ func worldWith(t *testing.T, change func(*app.Config)) *world {
 		<-stopped
 	})
 	c := app.Config{
-		Store: w.db, Watcher: watcher, Workflows: w.flows, Proxmox: w.pve, Images: registry{}, Patience: 300 * time.Millisecond,
+		Store: w.db, Watcher: watcher, Workflows: w.flows, Proxmox: w.pve, Images: registry{}, CA: &http.Transport{}, Patience: 300 * time.Millisecond,
 	}
 	change(&c)
 	w.App = app.New(c)
@@ -206,6 +207,8 @@ func wantKind(t *testing.T, err error, want domain.Kind) {
 
 // flows is a double of Temporal: it keeps what it is asked for, and fails on request.
 type flows struct {
+	certified []domain.CertificateInput
+
 	mu        sync.Mutex
 	started   []domain.OperationInput
 	cancelled []string // run IDs
@@ -247,6 +250,13 @@ func (f *flows) Observe(_ context.Context, in domain.ObserveInput) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.observed = append(f.observed, in.ClusterID)
+	return nil
+}
+
+func (f *flows) Certify(_ context.Context, in domain.CertificateInput) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.certified = append(f.certified, in)
 	return nil
 }
 

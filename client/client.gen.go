@@ -21,13 +21,37 @@ import (
 
 // Defines values for CertificateSource.
 const (
+	CertificateSourceAcme     CertificateSource = "acme"
 	CertificateSourceUploaded CertificateSource = "uploaded"
 )
 
 // Valid indicates whether the value is a known member of the CertificateSource enum.
 func (e CertificateSource) Valid() bool {
 	switch e {
+	case CertificateSourceAcme:
+		return true
 	case CertificateSourceUploaded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CertificateState.
+const (
+	CertificateStateFailing CertificateState = "failing"
+	CertificateStateIssued  CertificateState = "issued"
+	CertificateStatePending CertificateState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the CertificateState enum.
+func (e CertificateState) Valid() bool {
+	switch e {
+	case CertificateStateFailing:
+		return true
+	case CertificateStateIssued:
+		return true
+	case CertificateStatePending:
 		return true
 	default:
 		return false
@@ -535,6 +559,66 @@ func (e TokenCreateScopes) Valid() bool {
 	}
 }
 
+// ACMEAccount An account at a certificate authority (CA). Its keys are in no answer.
+type ACMEAccount struct {
+	// BlockedReason In the CA's words
+	BlockedReason *string `json:"blockedReason,omitempty"`
+
+	// BlockedUntil Until when nothing is ordered after the CA said that a limit is reached
+	BlockedUntil *time.Time `json:"blockedUntil,omitempty"`
+	CreatedAt    time.Time  `json:"createdAt"`
+
+	// Directory Example: https://acme-v02.api.letsencrypt.org/directory
+	Directory string `json:"directory"`
+
+	// EabKid Key ID for External Account Binding
+	EabKid *string `json:"eabKid,omitempty"`
+	Email  *string `json:"email,omitempty"`
+	ID     string  `json:"id"`
+
+	// Name Example: letsencrypt
+	Name    string  `json:"name"`
+	Profile *string `json:"profile,omitempty"`
+
+	// URL Of the account at the CA
+	URL *string `json:"url,omitempty"`
+}
+
+// ACMEAccountCreate defines model for ACMEAccountCreate.
+type ACMEAccountCreate struct {
+	// Directory https URL of the CA's directory
+	//
+	// Example: https://acme-v02.api.letsencrypt.org/directory
+	Directory string `json:"directory"`
+
+	// EabKey HMAC key for it, base64url
+	EabKey *string `json:"eabKey,omitempty"`
+
+	// EabKid Key ID for External Account Binding, with eabKey
+	EabKid *string `json:"eabKid,omitempty"`
+
+	// Email That the CA may write to
+	Email *string `json:"email,omitempty"`
+
+	// Name Example: letsencrypt
+	Name string `json:"name"`
+
+	// Profile Of the certificates, of those that the CA offers
+	Profile *string `json:"profile,omitempty"`
+
+	// Roots PEM certificates that sign that of the CA's API; the system's when absent
+	Roots *string `json:"roots,omitempty"`
+
+	// TermsAgreed You agree to the CA's terms of service
+	TermsAgreed bool `json:"termsAgreed"`
+}
+
+// ACMEAccountList defines model for ACMEAccountList.
+type ACMEAccountList struct {
+	Items []ACMEAccount `json:"items"`
+	Next  *string       `json:"next,omitempty"`
+}
+
 // AcceptedContainer defines model for AcceptedContainer.
 type AcceptedContainer struct {
 	Container Container  `json:"container"`
@@ -571,23 +655,43 @@ type AuditList struct {
 // Certificate A certificate for public names. Its key is in no answer.
 type Certificate struct {
 	// Chain PEM, leaf first
-	Chain     string    `json:"chain"`
+	Chain *string `json:"chain,omitempty"`
+
+	// Challenge How control of the names is shown: `http-01` or `dns-01`
+	Challenge *string   `json:"challenge,omitempty"`
 	CreatedAt time.Time `json:"createdAt"`
 	ID        string    `json:"id"`
-	Issuer    string    `json:"issuer"`
+
+	// Issuer This and what follows is there once it is issued
+	Issuer *string `json:"issuer,omitempty"`
+
+	// Message Why the last try failed, in the words of who refused
+	Message *string `json:"message,omitempty"`
 
 	// Names Example: ["*.example.com","example.com"]
-	Names     []string  `json:"names"`
-	NotAfter  time.Time `json:"notAfter"`
-	NotBefore time.Time `json:"notBefore"`
+	Names     []string   `json:"names"`
+	NotAfter  *time.Time `json:"notAfter,omitempty"`
+	NotBefore *time.Time `json:"notBefore,omitempty"`
+
+	// RenewAt When it is renewed
+	RenewAt *time.Time `json:"renewAt,omitempty"`
+
+	// RetryAt Next try after a failure
+	RetryAt *time.Time `json:"retryAt,omitempty"`
 
 	// Serial Hexadecimal
-	Serial string            `json:"serial"`
+	Serial *string           `json:"serial,omitempty"`
 	Source CertificateSource `json:"source"`
+
+	// State `failing` when the last try to get or renew it failed; one that was issued before is still served
+	State CertificateState `json:"state"`
 }
 
 // CertificateSource defines model for Certificate.Source.
 type CertificateSource string
+
+// CertificateState `failing` when the last try to get or renew it failed; one that was issued before is still served
+type CertificateState string
 
 // CertificateList defines model for CertificateList.
 type CertificateList struct {
@@ -979,6 +1083,9 @@ type EnrolledEdgeState string
 
 // ExternalDomain defines model for ExternalDomain.
 type ExternalDomain struct {
+	// AcmeAccounts That certificates are ordered from, in the order in which they are tried
+	AcmeAccounts *[]Ref `json:"acmeAccounts,omitempty"`
+
 	// AuthServer Base URL of the oauth2-proxy that signs people in
 	AuthServer *string   `json:"authServer,omitempty"`
 	CreatedAt  time.Time `json:"createdAt"`
@@ -994,6 +1101,9 @@ type ExternalDomain struct {
 
 // ExternalDomainCreate defines model for ExternalDomainCreate.
 type ExternalDomainCreate struct {
+	// AcmeAccounts Names or IDs of those that certificates are ordered from, in the order in which they are tried
+	AcmeAccounts *[]string `json:"acmeAccounts,omitempty"`
+
 	// AuthServer Base URL of an oauth2-proxy, such as https://auth.example.com
 	AuthServer *string `json:"authServer,omitempty"`
 	Name       string  `json:"name"`
@@ -1010,6 +1120,9 @@ type ExternalDomainList struct {
 
 // ExternalDomainUpdate defines model for ExternalDomainUpdate.
 type ExternalDomainUpdate struct {
+	// AcmeAccounts Names or IDs; empty for none
+	AcmeAccounts *[]string `json:"acmeAccounts,omitempty"`
+
 	// AuthServer Empty for none
 	AuthServer *string `json:"authServer,omitempty"`
 	Site       *string `json:"site,omitempty"`
@@ -1592,15 +1705,18 @@ type Service struct {
 	Certificate *ServiceCertificate `json:"certificate,omitempty"`
 
 	// CertificateID Of the trusted one
-	CertificateID *string      `json:"certificateId,omitempty"`
-	CreatedAt     time.Time    `json:"createdAt"`
-	Edges         []ServedBy   `json:"edges"`
-	ExternalPort  *int         `json:"externalPort,omitempty"`
-	Host          *string      `json:"host,omitempty"`
-	HTTP          *HTTPOptions `json:"http,omitempty"`
-	ID            string       `json:"id"`
-	Kind          ServiceKind  `json:"kind"`
-	LiveSince     *time.Time   `json:"liveSince,omitempty"`
+	CertificateID *string `json:"certificateId,omitempty"`
+
+	// CertificateMessage Why there is no trusted one yet, in the words of who refused
+	CertificateMessage *string      `json:"certificateMessage,omitempty"`
+	CreatedAt          time.Time    `json:"createdAt"`
+	Edges              []ServedBy   `json:"edges"`
+	ExternalPort       *int         `json:"externalPort,omitempty"`
+	Host               *string      `json:"host,omitempty"`
+	HTTP               *HTTPOptions `json:"http,omitempty"`
+	ID                 string       `json:"id"`
+	Kind               ServiceKind  `json:"kind"`
+	LiveSince          *time.Time   `json:"liveSince,omitempty"`
 
 	// Message Why it is failing, in the words of the edge
 	Message *string     `json:"message,omitempty"`
@@ -1918,6 +2034,9 @@ type UserList struct {
 	Next  *string `json:"next,omitempty"`
 }
 
+// ACMEAccountRef defines model for ACMEAccountRef.
+type ACMEAccountRef = string
+
 // CertificateRef defines model for CertificateRef.
 type CertificateRef = string
 
@@ -1965,6 +2084,15 @@ type ContainerAccepted = AcceptedContainer
 
 // OperationAccepted defines model for OperationAccepted.
 type OperationAccepted = Operation
+
+// ListACMEAccountsParams defines parameters for ListACMEAccounts.
+type ListACMEAccountsParams struct {
+	// Cursor `next` of the page before
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit Most items to answer
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
 
 // ListAuditParams defines parameters for ListAudit.
 type ListAuditParams struct {
@@ -2293,6 +2421,9 @@ type ListUsersParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// CreateACMEAccountJSONRequestBody defines body for CreateACMEAccount for application/json ContentType.
+type CreateACMEAccountJSONRequestBody = ACMEAccountCreate
+
 // UploadCertificateJSONRequestBody defines body for UploadCertificate for application/json ContentType.
 type UploadCertificateJSONRequestBody = CertificateUpload
 
@@ -2439,6 +2570,41 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// ListACMEAccounts List the accounts at certificate authorities
+	//
+	// For administrators.
+	//
+	// Corresponds with GET /api/v1/acme-accounts (the `ListACMEAccounts` operationId).
+	ListACMEAccounts(ctx context.Context, params *ListACMEAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateACMEAccountWithBody Register at a certificate authority that speaks ACME
+	//
+	// Berth makes a key and registers at once. External domains name the accounts that their certificates are ordered from. For administrators.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/acme-accounts (the `CreateACMEAccount` operationId).
+	CreateACMEAccountWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateACMEAccount Register at a certificate authority that speaks ACME
+	//
+	// Berth makes a key and registers at once. External domains name the accounts that their certificates are ordered from. For administrators.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/acme-accounts (the `CreateACMEAccount` operationId).
+	CreateACMEAccount(ctx context.Context, body CreateACMEAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteACMEAccount Forget an account that no external domain orders from
+	//
+	// Corresponds with DELETE /api/v1/acme-accounts/{acmeAccount} (the `DeleteACMEAccount` operationId).
+	DeleteACMEAccount(ctx context.Context, acmeAccount ACMEAccountRef, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetACMEAccount Get an account at a certificate authority
+	//
+	// Corresponds with GET /api/v1/acme-accounts/{acmeAccount} (the `GetACMEAccount` operationId).
+	GetACMEAccount(ctx context.Context, acmeAccount ACMEAccountRef, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListAudit Read who did what from where, newest first
 	//
 	// Corresponds with GET /api/v1/audit (the `ListAudit` operationId).
@@ -2476,6 +2642,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/certificates/{certificate} (the `GetCertificate` operationId).
 	GetCertificate(ctx context.Context, certificate CertificateRef, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RenewCertificate Order a certificate anew now
+	//
+	// It is served until the new one is there. 409 for one that was uploaded, or that is being ordered already.
+	//
+	// Corresponds with POST /api/v1/certificates/{certificate}/renew (the `RenewCertificate` operationId).
+	RenewCertificate(ctx context.Context, certificate CertificateRef, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeCertificate Revoke a certificate and order another under a new key
+	//
+	// Edges serve a self-signed one until the new one is there. 409 for one that was uploaded, or that is being ordered already.
+	//
+	// Corresponds with POST /api/v1/certificates/{certificate}/revoke (the `RevokeCertificate` operationId).
+	RevokeCertificate(ctx context.Context, certificate CertificateRef, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListClusters List clusters
 	//
@@ -3143,6 +3323,91 @@ type ClientInterface interface {
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
+// ListACMEAccounts List the accounts at certificate authorities
+//
+// For administrators.
+//
+// Corresponds with GET /api/v1/acme-accounts (the `ListACMEAccounts` operationId).
+func (c *Raw) ListACMEAccounts(ctx context.Context, params *ListACMEAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListACMEAccountsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateACMEAccountWithBody Register at a certificate authority that speaks ACME
+//
+// Berth makes a key and registers at once. External domains name the accounts that their certificates are ordered from. For administrators.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/acme-accounts (the `CreateACMEAccount` operationId).
+func (c *Raw) CreateACMEAccountWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateACMEAccountRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateACMEAccount Register at a certificate authority that speaks ACME
+//
+// Berth makes a key and registers at once. External domains name the accounts that their certificates are ordered from. For administrators.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/acme-accounts (the `CreateACMEAccount` operationId).
+func (c *Raw) CreateACMEAccount(ctx context.Context, body CreateACMEAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateACMEAccountRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteACMEAccount Forget an account that no external domain orders from
+//
+// Corresponds with DELETE /api/v1/acme-accounts/{acmeAccount} (the `DeleteACMEAccount` operationId).
+func (c *Raw) DeleteACMEAccount(ctx context.Context, acmeAccount ACMEAccountRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteACMEAccountRequest(c.Server, acmeAccount)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetACMEAccount Get an account at a certificate authority
+//
+// Corresponds with GET /api/v1/acme-accounts/{acmeAccount} (the `GetACMEAccount` operationId).
+func (c *Raw) GetACMEAccount(ctx context.Context, acmeAccount ACMEAccountRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetACMEAccountRequest(c.Server, acmeAccount)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListAudit Read who did what from where, newest first
 //
 // Corresponds with GET /api/v1/audit (the `ListAudit` operationId).
@@ -3231,6 +3496,40 @@ func (c *Raw) DeleteCertificate(ctx context.Context, certificate CertificateRef,
 // Corresponds with GET /api/v1/certificates/{certificate} (the `GetCertificate` operationId).
 func (c *Raw) GetCertificate(ctx context.Context, certificate CertificateRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetCertificateRequest(c.Server, certificate)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RenewCertificate Order a certificate anew now
+//
+// It is served until the new one is there. 409 for one that was uploaded, or that is being ordered already.
+//
+// Corresponds with POST /api/v1/certificates/{certificate}/renew (the `RenewCertificate` operationId).
+func (c *Raw) RenewCertificate(ctx context.Context, certificate CertificateRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRenewCertificateRequest(c.Server, certificate)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeCertificate Revoke a certificate and order another under a new key
+//
+// Edges serve a self-signed one until the new one is there. 409 for one that was uploaded, or that is being ordered already.
+//
+// Corresponds with POST /api/v1/certificates/{certificate}/revoke (the `RevokeCertificate` operationId).
+func (c *Raw) RevokeCertificate(ctx context.Context, certificate CertificateRef, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeCertificateRequest(c.Server, certificate)
 	if err != nil {
 		return nil, err
 	}
@@ -4856,6 +5155,180 @@ func (c *Raw) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (
 	return c.Client.Do(req)
 }
 
+// NewListACMEAccountsRequest constructs an http.Request for the ListACMEAccounts method
+func NewListACMEAccountsRequest(server string, params *ListACMEAccountsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/acme-accounts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateACMEAccountRequest calls the generic CreateACMEAccount builder with application/json body
+func NewCreateACMEAccountRequest(server string, body CreateACMEAccountJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateACMEAccountRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateACMEAccountRequestWithBody constructs an http.Request for the CreateACMEAccount method, with any body, and a specified content type
+func NewCreateACMEAccountRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/acme-accounts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteACMEAccountRequest constructs an http.Request for the DeleteACMEAccount method
+func NewDeleteACMEAccountRequest(server string, acmeAccount ACMEAccountRef) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "acmeAccount", acmeAccount, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/acme-accounts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetACMEAccountRequest constructs an http.Request for the GetACMEAccount method
+func NewGetACMEAccountRequest(server string, acmeAccount ACMEAccountRef) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "acmeAccount", acmeAccount, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/acme-accounts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListAuditRequest constructs an http.Request for the ListAudit method
 func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request, error) {
 	var err error
@@ -5161,6 +5634,74 @@ func NewGetCertificateRequest(server string, certificate CertificateRef) (*http.
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRenewCertificateRequest constructs an http.Request for the RenewCertificate method
+func NewRenewCertificateRequest(server string, certificate CertificateRef) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "certificate", certificate, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/certificates/%s/renew", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRevokeCertificateRequest constructs an http.Request for the RevokeCertificate method
+func NewRevokeCertificateRequest(server string, certificate CertificateRef) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "certificate", certificate, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/certificates/%s/revoke", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -8867,6 +9408,47 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// ListACMEAccountsWithResponse List the accounts at certificate authorities
+	//
+	// For administrators.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/acme-accounts (the `ListACMEAccounts` operationId).
+	ListACMEAccountsWithResponse(ctx context.Context, params *ListACMEAccountsParams, reqEditors ...RequestEditorFn) (*ListACMEAccountsResponse, error)
+
+	// CreateACMEAccountWithBodyWithResponse Register at a certificate authority that speaks ACME
+	//
+	// Berth makes a key and registers at once. External domains name the accounts that their certificates are ordered from. For administrators.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/acme-accounts (the `CreateACMEAccount` operationId).
+	CreateACMEAccountWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateACMEAccountResponse, error)
+
+	// CreateACMEAccountWithResponse Register at a certificate authority that speaks ACME
+	//
+	// Berth makes a key and registers at once. External domains name the accounts that their certificates are ordered from. For administrators.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/acme-accounts (the `CreateACMEAccount` operationId).
+	CreateACMEAccountWithResponse(ctx context.Context, body CreateACMEAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateACMEAccountResponse, error)
+
+	// DeleteACMEAccountWithResponse Forget an account that no external domain orders from
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/acme-accounts/{acmeAccount} (the `DeleteACMEAccount` operationId).
+	DeleteACMEAccountWithResponse(ctx context.Context, acmeAccount ACMEAccountRef, reqEditors ...RequestEditorFn) (*DeleteACMEAccountResponse, error)
+
+	// GetACMEAccountWithResponse Get an account at a certificate authority
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/acme-accounts/{acmeAccount} (the `GetACMEAccount` operationId).
+	GetACMEAccountWithResponse(ctx context.Context, acmeAccount ACMEAccountRef, reqEditors ...RequestEditorFn) (*GetACMEAccountResponse, error)
+
 	// ListAuditWithResponse Read who did what from where, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -8912,6 +9494,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/certificates/{certificate} (the `GetCertificate` operationId).
 	GetCertificateWithResponse(ctx context.Context, certificate CertificateRef, reqEditors ...RequestEditorFn) (*GetCertificateResponse, error)
+
+	// RenewCertificateWithResponse Order a certificate anew now
+	//
+	// It is served until the new one is there. 409 for one that was uploaded, or that is being ordered already.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/certificates/{certificate}/renew (the `RenewCertificate` operationId).
+	RenewCertificateWithResponse(ctx context.Context, certificate CertificateRef, reqEditors ...RequestEditorFn) (*RenewCertificateResponse, error)
+
+	// RevokeCertificateWithResponse Revoke a certificate and order another under a new key
+	//
+	// Edges serve a self-signed one until the new one is there. 409 for one that was uploaded, or that is being ordered already.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/certificates/{certificate}/revoke (the `RevokeCertificate` operationId).
+	RevokeCertificateWithResponse(ctx context.Context, certificate CertificateRef, reqEditors ...RequestEditorFn) (*RevokeCertificateResponse, error)
 
 	// ListClustersWithResponse List clusters
 	//
@@ -9677,6 +10277,191 @@ type ClientWithResponsesInterface interface {
 	GetReadinessWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReadinessResponse, error)
 }
 
+type ListACMEAccountsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ACMEAccountList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListACMEAccountsResponse) GetJSON200() *ACMEAccountList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListACMEAccountsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListACMEAccountsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListACMEAccountsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListACMEAccountsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListACMEAccountsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateACMEAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ACMEAccount
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateACMEAccountResponse) GetJSON201() *ACMEAccount {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateACMEAccountResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateACMEAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateACMEAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateACMEAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateACMEAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteACMEAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteACMEAccountResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteACMEAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteACMEAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteACMEAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteACMEAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetACMEAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ACMEAccount
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetACMEAccountResponse) GetJSON200() *ACMEAccount {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetACMEAccountResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetACMEAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetACMEAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetACMEAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetACMEAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListAuditResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9904,6 +10689,102 @@ func (r GetCertificateResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetCertificateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RenewCertificateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Certificate
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r RenewCertificateResponse) GetJSON202() *Certificate {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RenewCertificateResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RenewCertificateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RenewCertificateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RenewCertificateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RenewCertificateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RevokeCertificateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Certificate
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r RevokeCertificateResponse) GetJSON202() *Certificate {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RevokeCertificateResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokeCertificateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokeCertificateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokeCertificateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokeCertificateResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -13471,6 +14352,77 @@ func (r GetReadinessResponse) ContentType() string {
 	return ""
 }
 
+// ListACMEAccountsWithResponse List the accounts at certificate authorities
+//
+// For administrators.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/acme-accounts (the `ListACMEAccounts` operationId).
+func (c *ClientWithResponses) ListACMEAccountsWithResponse(ctx context.Context, params *ListACMEAccountsParams, reqEditors ...RequestEditorFn) (*ListACMEAccountsResponse, error) {
+	rsp, err := c.ListACMEAccounts(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListACMEAccountsResponse(rsp)
+}
+
+// CreateACMEAccountWithBodyWithResponse Register at a certificate authority that speaks ACME
+//
+// Berth makes a key and registers at once. External domains name the accounts that their certificates are ordered from. For administrators.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/acme-accounts (the `CreateACMEAccount` operationId).
+func (c *ClientWithResponses) CreateACMEAccountWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateACMEAccountResponse, error) {
+	rsp, err := c.CreateACMEAccountWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateACMEAccountResponse(rsp)
+}
+
+// CreateACMEAccountWithResponse Register at a certificate authority that speaks ACME
+//
+// Berth makes a key and registers at once. External domains name the accounts that their certificates are ordered from. For administrators.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/acme-accounts (the `CreateACMEAccount` operationId).
+func (c *ClientWithResponses) CreateACMEAccountWithResponse(ctx context.Context, body CreateACMEAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateACMEAccountResponse, error) {
+	rsp, err := c.CreateACMEAccount(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateACMEAccountResponse(rsp)
+}
+
+// DeleteACMEAccountWithResponse Forget an account that no external domain orders from
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/acme-accounts/{acmeAccount} (the `DeleteACMEAccount` operationId).
+func (c *ClientWithResponses) DeleteACMEAccountWithResponse(ctx context.Context, acmeAccount ACMEAccountRef, reqEditors ...RequestEditorFn) (*DeleteACMEAccountResponse, error) {
+	rsp, err := c.DeleteACMEAccount(ctx, acmeAccount, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteACMEAccountResponse(rsp)
+}
+
+// GetACMEAccountWithResponse Get an account at a certificate authority
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/acme-accounts/{acmeAccount} (the `GetACMEAccount` operationId).
+func (c *ClientWithResponses) GetACMEAccountWithResponse(ctx context.Context, acmeAccount ACMEAccountRef, reqEditors ...RequestEditorFn) (*GetACMEAccountResponse, error) {
+	rsp, err := c.GetACMEAccount(ctx, acmeAccount, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetACMEAccountResponse(rsp)
+}
+
 // ListAuditWithResponse Read who did what from where, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -13551,6 +14503,36 @@ func (c *ClientWithResponses) GetCertificateWithResponse(ctx context.Context, ce
 		return nil, err
 	}
 	return ParseGetCertificateResponse(rsp)
+}
+
+// RenewCertificateWithResponse Order a certificate anew now
+//
+// It is served until the new one is there. 409 for one that was uploaded, or that is being ordered already.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/certificates/{certificate}/renew (the `RenewCertificate` operationId).
+func (c *ClientWithResponses) RenewCertificateWithResponse(ctx context.Context, certificate CertificateRef, reqEditors ...RequestEditorFn) (*RenewCertificateResponse, error) {
+	rsp, err := c.RenewCertificate(ctx, certificate, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRenewCertificateResponse(rsp)
+}
+
+// RevokeCertificateWithResponse Revoke a certificate and order another under a new key
+//
+// Edges serve a self-signed one until the new one is there. 409 for one that was uploaded, or that is being ordered already.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/certificates/{certificate}/revoke (the `RevokeCertificate` operationId).
+func (c *ClientWithResponses) RevokeCertificateWithResponse(ctx context.Context, certificate CertificateRef, reqEditors ...RequestEditorFn) (*RevokeCertificateResponse, error) {
+	rsp, err := c.RevokeCertificate(ctx, certificate, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeCertificateResponse(rsp)
 }
 
 // ListClustersWithResponse List clusters
@@ -14886,6 +15868,134 @@ func (c *ClientWithResponses) GetReadinessWithResponse(ctx context.Context, reqE
 	return ParseGetReadinessResponse(rsp)
 }
 
+// ParseListACMEAccountsResponse parses an HTTP response from a ListACMEAccountsWithResponse call
+func ParseListACMEAccountsResponse(rsp *http.Response) (*ListACMEAccountsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListACMEAccountsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ACMEAccountList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateACMEAccountResponse parses an HTTP response from a CreateACMEAccountWithResponse call
+func ParseCreateACMEAccountResponse(rsp *http.Response) (*CreateACMEAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateACMEAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ACMEAccount
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteACMEAccountResponse parses an HTTP response from a DeleteACMEAccountWithResponse call
+func ParseDeleteACMEAccountResponse(rsp *http.Response) (*DeleteACMEAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteACMEAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetACMEAccountResponse parses an HTTP response from a GetACMEAccountWithResponse call
+func ParseGetACMEAccountResponse(rsp *http.Response) (*GetACMEAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetACMEAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ACMEAccount
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListAuditResponse parses an HTTP response from a ListAuditWithResponse call
 func ParseListAuditResponse(rsp *http.Response) (*ListAuditResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -15034,6 +16144,72 @@ func ParseGetCertificateResponse(rsp *http.Response) (*GetCertificateResponse, e
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRenewCertificateResponse parses an HTTP response from a RenewCertificateWithResponse call
+func ParseRenewCertificateResponse(rsp *http.Response) (*RenewCertificateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RenewCertificateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Certificate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRevokeCertificateResponse parses an HTTP response from a RevokeCertificateWithResponse call
+func ParseRevokeCertificateResponse(rsp *http.Response) (*RevokeCertificateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokeCertificateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Certificate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

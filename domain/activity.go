@@ -38,6 +38,21 @@ const (
 	ActivityDisown      = "Disown"
 	ActivityObserve     = "Observe"
 
+	// Certificates; BeginOrder, FailOrder and TidyOrder need SQL only.
+	ActivityBeginOrder        = "BeginOrder"
+	ActivityRevokeCertificate = "RevokeCertificate"
+	ActivityRegister          = "RegisterAccount"
+	ActivityOrder             = "Order"
+	ActivityAuthorize         = "Authorize"
+	ActivityAwaitChallenge    = "AwaitChallenge"
+	ActivityAnswer            = "Answer"
+	ActivityFinalize          = "Finalize"
+	ActivityInstall           = "Install"
+	ActivityAwaitInstalled    = "AwaitInstalled"
+	ActivityFailOrder         = "FailOrder"
+	ActivityTidyOrder         = "TidyOrder"
+	ActivityAwaitIssued       = "AwaitIssued"
+
 	// Whole installation.
 	ActivityReconcile = "Reconcile"
 )
@@ -54,6 +69,8 @@ type Deadlines struct {
 	Power     time.Duration `json:"power"`
 	Heartbeat time.Duration `json:"heartbeat"` // silence after which an activity's worker counts as dead
 	Undo      time.Duration `json:"undo"`      // how long a compensation is tried before a human is needed
+	// Certificate is how long a certificate authority may take for one step of an order, and an operation waits for a certificate.
+	Certificate time.Duration `json:"certificate,omitempty"`
 }
 
 // DefaultDeadlines are generous: they decide when Berth gives up, not how fast it is. Pull, create, start and destroy
@@ -69,6 +86,8 @@ func DefaultDeadlines() Deadlines {
 		Power:     5 * time.Minute,
 		Heartbeat: 20 * time.Second,
 		Undo:      30 * time.Minute,
+
+		Certificate: 2 * time.Minute,
 	}
 }
 
@@ -78,7 +97,7 @@ func (d Deadlines) Scale(f float64) Deadlines {
 	return Deadlines{
 		Network: s(d.Network), Release: s(d.Release), Pull: s(d.Pull), Create: s(d.Create), Start: s(d.Start),
 		Verify: s(d.Verify), Power: s(d.Power), Heartbeat: max(s(d.Heartbeat), 2*time.Second),
-		Undo: s(d.Undo),
+		Undo: s(d.Undo), Certificate: s(d.Certificate),
 	}
 }
 
@@ -91,6 +110,8 @@ type Begun struct {
 	Placed    bool            `json:"placed"`             // the container has a node and VMID
 	Cancelled bool            `json:"cancelled"`          // asked to cancel before it began
 	Services  int             `json:"services,omitempty"` // that the container exposes
+	// Certificates are those that names of the container still wait for.
+	Certificates []CertificateInput `json:"certificates,omitempty"`
 	// Quarantined says what an earlier operation of the container left behind on a node; empty when nothing.
 	Quarantined string `json:"quarantined,omitempty"`
 }

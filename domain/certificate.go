@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,10 +15,19 @@ type Certificate struct {
 	ID        string
 	Names     []string // DNS names that it is valid for, wildcards included, as the leaf has them
 	Source    CertificateSource
-	Chain     string // PEM, leaf first
-	Key       Secret // PEM
-	Issuer    string // common name, or organisation, of who signed the leaf
-	Serial    string // hexadecimal
+	State     CertificateState
+	DomainID  string        // external domain that it was ordered for; empty for one of an administrator's own
+	SiteID    string        // site that it was ordered for
+	Challenge ChallengeType // how control of the names is shown
+	AccountID string        // ACME account that it is from
+	Message   string        // why the last try failed, in the words of who refused
+	Failures  int           // tries in a row that failed
+	RetryAt   time.Time     // next try after a failure
+	RenewAt   time.Time     // zero for one of an administrator's own
+	Chain     string        // PEM, leaf first
+	Key       Secret        // PEM
+	Issuer    string        // common name, or organisation, of who signed the leaf
+	Serial    string        // hexadecimal
 	NotBefore time.Time
 	NotAfter  time.Time
 	CreatedAt time.Time
@@ -27,8 +37,11 @@ type Certificate struct {
 // CertificateSource is where a certificate comes from.
 type CertificateSource string
 
-// CertificateUploaded is brought, and renewed, by an administrator.
-const CertificateUploaded CertificateSource = "uploaded"
+// The sources of certificates.
+const (
+	CertificateUploaded CertificateSource = "uploaded" // brought, and renewed, by an administrator
+	CertificateACME     CertificateSource = "acme"     // ordered, and renewed, by Berth
+)
 
 // ParseCertificate reads a chain, leaf first, and its key, both PEM. The error says which of the two is wrong, and how; it never
 // has the key in it.
@@ -68,8 +81,28 @@ func (c Certificate) Covers(host string) (yes, wildcard bool) {
 	return yes, wildcard
 }
 
+// CertificatesByName finds certificates by the names that they are valid for.
+type CertificatesByName map[string][]Certificate
+
+// ByName sorts certificates by their names.
+func ByName(all []Certificate) CertificatesByName {
+	sorted := CertificatesByName{}
+	for _, c := range all {
+		for _, name := range c.Names {
+			sorted[name] = append(sorted[name], c)
+		}
+	}
+	return sorted
+}
+
+// Covering returns the certificates for a public name, those of wildcards included.
+func (b CertificatesByName) Covering(host string) []Certificate {
+	_, parent, _ := strings.Cut(host, ".")
+	return slices.Concat(b[host], b["*."+parent])
+}
+
 // CertificateFor chooses the certificate that the edges of a site serve a public name with: one for the name itself before a
-// wildcard, then the one that is valid for the longest time. A key that is good for a wildcard goes to the default site of its domain
+// wildcard, one that an administrator brought before one that Berth ordered, then the one that is valid for the longest time. A key that is good for a wildcard goes to the default site of its domain
 // alone, and what has expired is of no use. The zero value means that there is none.
 func CertificateFor(all []Certificate, domains []ExternalDomain, host, siteID string, now time.Time) (best Certificate) {
 	exact := false
@@ -78,12 +111,20 @@ func CertificateFor(all []Certificate, domains []ExternalDomain, host, siteID st
 		switch {
 		case !yes, now.After(c.NotAfter), wildcard && exact, !c.mayGoTo(domains, siteID):
 			continue
-		case best.ID != "" && wildcard != exact && !c.NotAfter.After(best.NotAfter):
-			continue // the same kind, and no longer valid than the one we have
+		case best.ID != "" && wildcard != exact && !c.before(best):
+			continue // the same kind, and no better than the one we have
 		}
 		best, exact = c, !wildcard
 	}
 	return best
+}
+
+// before reports whether a certificate is rather served than another that is as good for the name.
+func (c Certificate) before(other Certificate) bool {
+	if brought := c.Source == CertificateUploaded; brought != (other.Source == CertificateUploaded) {
+		return brought
+	}
+	return c.NotAfter.After(other.NotAfter)
 }
 
 // mayGoTo reports whether the edges of a site may have the key.
@@ -94,4 +135,37 @@ func (c Certificate) mayGoTo(domains []ExternalDomain, siteID string) bool {
 		}
 	}
 	return true
+}
+
+// Due reports whether a certificate is to be ordered or renewed now.
+func (c Certificate) Due(now time.Time) bool {
+	switch {
+	case c.Source != CertificateACME:
+		return false
+	case c.State == CertificateFailing:
+		return !now.Before(c.RetryAt)
+	case c.State == CertificatePending:
+		return true
+	}
+	return !now.Before(c.RenewAt)
+}
+
+// CertificateWanted returns the certificate to order for a public name that a site serves: one for this name alone, shown by HTTP. ok is
+// false when the domain orders none, an administrator brought one, or have has one that was ordered for the name and site already, be it
+// issued or on its way.
+func CertificateWanted(have []Certificate, domains []ExternalDomain, host, siteID string, now time.Time) (c Certificate, ok bool) {
+	d := DomainOf(domains, host)
+	if d.ID == "" || len(d.ACMEAccounts) == 0 || CertificateFor(have, domains, host, siteID, now).Source == CertificateUploaded {
+		return c, false
+	}
+	for _, c := range have {
+		covers, _ := c.Covers(host)
+		if covers && c.Source == CertificateACME && c.SiteID == siteID {
+			return c, false
+		}
+	}
+	c = Certificate{
+		Names: []string{host}, Source: CertificateACME, State: CertificatePending, DomainID: d.ID, SiteID: siteID, Challenge: HTTP01,
+	}
+	return c, true
 }

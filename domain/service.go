@@ -304,8 +304,10 @@ type ExternalDomain struct {
 	Name       string // such as "example.com"
 	SiteID     string // default site: its edges alone hold a certificate for all names of the domain
 	AuthServer string // base URL of an oauth2-proxy that signs people in, empty for none
-	CreatedAt  time.Time
-	Version    int64
+	// ACMEAccounts are the IDs of those that certificates are ordered from, in the order in which they are tried; none orders none.
+	ACMEAccounts []string
+	CreatedAt    time.Time
+	Version      int64
 }
 
 // Holds reports whether a public name belongs to the domain: the domain itself, or a name below it.

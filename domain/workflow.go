@@ -20,6 +20,7 @@ const (
 	WorkflowNetwork     = "Network"
 	WorkflowReconcile   = "Reconcile"
 	WorkflowObserve     = "Observe"
+	WorkflowCertificate = "Certificate"
 )
 
 // Workflow returns the name of the workflow that carries operations of a kind.
@@ -63,6 +64,11 @@ func WorkflowID(resource, id string) string { return resource + "/" + id }
 
 // NetworkWorkflowID returns the ID of the workflow that publishes a site's network.
 func NetworkWorkflowID(siteID string) string { return "site/" + siteID + "/network" }
+
+// CertificateWorkflowID returns the ID of the workflow that orders and renews a certificate: it is the certificate's lock.
+func CertificateWorkflowID(certificateID string) string {
+	return WorkflowID("certificate", certificateID)
+}
 
 // OperationInput is the payload of every workflow on a container. It holds references only: secrets and everything that
 // may change are read from SQL by the activities.

@@ -52,6 +52,8 @@ var suite = []struct {
 	{"ServicesLive", testServicesLive},
 	{"ExternalDomains", testExternalDomains},
 	{"Certificates", testCertificates},
+	{"ACMEAccounts", testACMEAccounts},
+	{"CertificatesOrdered", testCertificatesOrdered},
 	{"Slots", testSlots},
 	{"Breakers", testBreakers},
 	{"NodeImages", testNodeImages},

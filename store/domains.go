@@ -11,20 +11,31 @@ type externalDomainRow struct {
 	Name       string
 	SiteID     string
 	AuthServer string
-	CreatedAt  micros
-	Version    int64
+
+	ACMEAccounts []string `gorm:"column:acme_accounts;serializer:json"`
+
+	CreatedAt micros
+	Version   int64
 }
 
 // TableName is GORM's way to name the table.
 func (externalDomainRow) TableName() string { return "external_domains" }
 
 func externalDomainRowOf(d domain.ExternalDomain) externalDomainRow {
-	return externalDomainRow{d.ID, d.Name, d.SiteID, d.AuthServer, microsOf(d.CreatedAt), d.Version}
+	row := externalDomainRow{
+		ID: d.ID, Name: d.Name, SiteID: d.SiteID, AuthServer: d.AuthServer, ACMEAccounts: d.ACMEAccounts,
+		CreatedAt: microsOf(d.CreatedAt), Version: d.Version,
+	}
+	if row.ACMEAccounts == nil {
+		row.ACMEAccounts = []string{}
+	}
+	return row
 }
 
 func (r externalDomainRow) domain() domain.ExternalDomain {
 	return domain.ExternalDomain{
-		ID: r.ID, Name: r.Name, SiteID: r.SiteID, AuthServer: r.AuthServer, CreatedAt: r.CreatedAt.time(), Version: r.Version,
+		ID: r.ID, Name: r.Name, SiteID: r.SiteID, AuthServer: r.AuthServer, ACMEAccounts: r.ACMEAccounts,
+		CreatedAt: r.CreatedAt.time(), Version: r.Version,
 	}
 }
 

@@ -16,6 +16,7 @@ type Figures struct {
 	VMIDs        int64     // in quarantine
 	Clusters     []Counted // by state
 	Services     []Counted // by kind and whether they are requested, live or removing
+	Certificates []Counted // by source and state
 	FirstExpiry  time.Time // of a certificate; zero when there is none
 	Nodes        []NodeFigures
 	Sites        []SiteFigures
@@ -63,6 +64,7 @@ func (s *Store) Figures(ctx context.Context) (f Figures, err error) {
 	}{
 		{&f.Containers, "containers", "state AS one, power AS two", nil},
 		{&f.Operations, "operations", "kind AS one, state AS two", openStates},
+		{&f.Certificates, "certificates", "source AS one, state AS two", nil},
 		{&f.Clusters, "clusters", "state AS one, state AS two", nil},
 	} {
 		q := s.q(ctx).Table(c.table).Select(c.columns + ", COUNT(*) AS n").Group("one, two").Order("one, two")
@@ -97,7 +99,7 @@ func (s *Store) Figures(ctx context.Context) (f Figures, err error) {
 		return f, s.fault(err, "count services")
 	}
 	var first []certificateRow
-	if err := s.q(ctx).Select("not_after").Order("not_after").Limit(1).Find(&first).Error; err != nil {
+	if err := s.q(ctx).Select("not_after").Where("not_after > 0").Order("not_after").Limit(1).Find(&first).Error; err != nil {
 		return f, s.fault(err, "find the first certificate to expire")
 	}
 	if len(first) > 0 {

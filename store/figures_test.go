@@ -15,7 +15,8 @@ func testFigures(t *testing.T, e *env) {
 	must(t, err)
 	nothing := store.Figures{
 		Containers: []store.Counted{}, Operations: []store.Counted{}, Clusters: []store.Counted{}, Services: []store.Counted{},
-		Nodes: []store.NodeFigures{}, Sites: []store.SiteFigures{},
+		Certificates: []store.Counted{},
+		Nodes:        []store.NodeFigures{}, Sites: []store.SiteFigures{},
 	}
 	if diff := cmp.Diff(nothing, got); diff != "" {
 		t.Fatalf("of an empty database (-want +got):\n%s", diff)
@@ -44,20 +45,23 @@ func testFigures(t *testing.T, e *env) {
 	_, _, err = e.ChangeServices(e.ctx, b, []domain.Service{http("b.example.org", 80), tcp(0, 22)}, nil)
 	must(t, err)
 	for _, days := range []int{90, 30, 60} {
-		c := domain.Certificate{Names: []string{"b.example.org"}, NotAfter: e.clock.Now().AddDate(0, 0, days)}
+		c := domain.Certificate{Names: []string{"b.example.org"}, Source: domain.CertificateUploaded, NotAfter: e.clock.Now().AddDate(0, 0, days)}
 		must(t, e.CreateCertificate(e.ctx, &c))
 	}
+
+	must(t, e.CreateCertificate(e.ctx, &domain.Certificate{Names: []string{"c.example.org"}, Source: domain.CertificateACME, State: domain.CertificateFailing}))
 
 	got, err = e.Figures(e.ctx)
 	must(t, err)
 	now, err := e.Site(e.ctx, site.ID)
 	must(t, err)
 	want := store.Figures{
-		Containers:  []store.Counted{{One: string(a.State), Two: string(a.Power), N: 2}},
-		Operations:  []store.Counted{{One: "power", Two: "pending", N: 1}},
-		Services:    []store.Counted{{One: "http", Two: "requested", N: 1}, {One: "tcp", Two: "requested", N: 1}},
-		FirstExpiry: e.clock.Now().AddDate(0, 0, 30).UTC().Truncate(time.Microsecond),
-		Attention:   1, Addresses: 1, OldestWaiter: 5 * time.Second,
+		Containers:   []store.Counted{{One: string(a.State), Two: string(a.Power), N: 2}},
+		Operations:   []store.Counted{{One: "power", Two: "pending", N: 1}},
+		Services:     []store.Counted{{One: "http", Two: "requested", N: 1}, {One: "tcp", Two: "requested", N: 1}},
+		Certificates: []store.Counted{{One: "acme", Two: "failing", N: 1}, {One: "uploaded", Two: "issued", N: 3}},
+		FirstExpiry:  e.clock.Now().AddDate(0, 0, 30).UTC().Truncate(time.Microsecond),
+		Attention:    1, Addresses: 1, OldestWaiter: 5 * time.Second,
 		Clusters: []store.Counted{{One: string(cluster.State), Two: string(cluster.State), N: 1}},
 		Nodes: []store.NodeFigures{{
 			Node: "pve1", Cluster: "alpha", State: node.State, Slots: domain.DefaultSlots, Taken: 1, BreakerOpen: true,

@@ -17,11 +17,14 @@ var (
 	containerEnv     = sealedColumn{"containers", "id", "env_sealed"}
 	registryPassword = sealedColumn{"registries", "id", "password_sealed"}
 	certificateKey   = sealedColumn{"certificates", "id", "key_sealed"}
+	accountKey       = sealedColumn{"acme_accounts", "id", "key_sealed"}
+	accountEABKey    = sealedColumn{"acme_accounts", "id", "eab_key_sealed"}
+	orderKey         = sealedColumn{"certificate_orders", "certificate_id", "key_sealed"}
 	secretValue      = sealedColumn{"secrets", "name", "value_sealed"}
 )
 
 func sealedColumns() []sealedColumn {
-	return []sealedColumn{clusterToken, containerEnv, registryPassword, certificateKey, secretValue}
+	return []sealedColumn{clusterToken, containerEnv, registryPassword, certificateKey, accountKey, accountEABKey, orderKey, secretValue}
 }
 
 func (c sealedColumn) aad(id string) string { return c.table + "/" + c.column + "/" + id }

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -183,7 +184,7 @@ func testExternalDomains(t *testing.T, e *env) {
 	wantKind(t, e.CreateExternalDomain(e.ctx, &domain.ExternalDomain{Name: "example.org", SiteID: s.ID}), domain.Conflict)
 	domains, _, err := e.ExternalDomains(e.ctx, store.Page{})
 	must(t, err)
-	same(t, "external domain", domains[0], d)
+	same(t, "external domain", fmt.Sprintf("%+v", domains[0]), fmt.Sprintf("%+v", d))
 	before, err := e.Site(e.ctx, s.ID)
 	must(t, err)
 	stale := d

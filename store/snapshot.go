@@ -30,6 +30,9 @@ func (s *Store) Snapshot(ctx context.Context, siteID string) (snap domain.Snapsh
 		if err := tx.snapNames(ctx, &snap); err != nil {
 			return err
 		}
+		if snap.Challenges, err = tx.challenges(ctx, "site_id = ?", siteID); err != nil {
+			return err
+		}
 		return tx.snapServices(ctx, &snap)
 	})
 	return snap, err
@@ -84,6 +87,7 @@ func (s *Store) snapServices(ctx context.Context, snap *domain.Snapshot) error {
 	if err != nil {
 		return err
 	}
+	byName := domain.ByName(certificates)
 	hostnames := make(map[string]string, len(snap.Hosts))
 	for _, h := range snap.Hosts {
 		hostnames[h.ID] = h.Hostname
@@ -97,7 +101,7 @@ func (s *Store) snapServices(ctx context.Context, snap *domain.Snapshot) error {
 		v := domain.ServedService{ID: r.ID, Hostname: hostname, ServiceSpec: r.Spec}
 		if r.Spec.Host != "" {
 			v.AuthServer = domain.DomainOf(domains, r.Spec.Host).AuthServer
-			v.Certificate = domain.CertificateFor(certificates, domains, r.Spec.Host, snap.SiteID, s.now()).ID
+			v.Certificate = domain.CertificateFor(byName.Covering(r.Spec.Host), domains, r.Spec.Host, snap.SiteID, s.now()).ID
 			used[v.Certificate] = true
 		}
 		snap.Services = append(snap.Services, v)

@@ -20,6 +20,7 @@ func Register(r worker.WorkflowRegistry) {
 		domain.WorkflowImport:      Import,
 		domain.WorkflowExpose:      Expose,
 		domain.WorkflowNetwork:     Network,
+		domain.WorkflowCertificate: Certificate,
 		domain.WorkflowObserve:     Observe,
 		domain.WorkflowReconcile:   Reconcile,
 	} {

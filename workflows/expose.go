@@ -33,6 +33,9 @@ func (e *exposure) run(ctx workflow.Context) error {
 		return err
 	}
 	if len(change.Added) > 0 {
+		if err := e.certify(ctx); err != nil {
+			return err
+		}
 		if err := e.live(ctx, change.Added); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package workflows
 import (
 	"strings"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -73,6 +74,36 @@ func (o *operation) live(ctx workflow.Context, services []string) error {
 		domain.LiveInput{OperationInput: o.in, SiteID: o.begun.SiteID, Services: services},
 		limits{total: o.limit.Network, heartbeat: o.limit.Heartbeat, summary: "services are live"})
 	return err
+}
+
+// certify sees to certificates that names of the container wait for, and waits until they are issued or have failed. A certificate that is
+// missing stops nothing: edges serve a self-signed one until it is there.
+func (o *operation) certify(ctx workflow.Context) error {
+	if len(o.begun.Certificates) == 0 {
+		return nil
+	}
+	o.progress.enter(ctx, "certificate", "for public names")
+	whole, _ := workflow.NewDisconnectedContext(ctx) // what is ordered outlives the operation
+	awaited := domain.AwaitIssuedInput{OperationInput: o.in, SiteID: o.begun.SiteID}
+	for _, c := range o.begun.Certificates {
+		run := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(whole, workflow.ChildWorkflowOptions{
+			WorkflowID: domain.CertificateWorkflowID(c.CertificateID), ParentClosePolicy: enums.PARENT_CLOSE_POLICY_ABANDON,
+			WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, StaticSummary: "certificate for " + c.Name,
+		}), domain.WorkflowCertificate, c)
+		if err := run.GetChildWorkflowExecution().Get(ctx, nil); err != nil && !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+			return err
+		}
+		awaited.Certificates = append(awaited.Certificates, c.CertificateID)
+	}
+	issued, err := await[domain.CertificateOutcome](ctx, domain.ActivityAwaitIssued, awaited,
+		limits{total: o.limit.Certificate, heartbeat: o.limit.Heartbeat, summary: "certificates are issued"})
+	if err != nil {
+		return err
+	}
+	for _, words := range issued.Failed {
+		o.progress.note(ctx, "%s", words)
+	}
+	return o.served(ctx, issued.Revision).Get(ctx, nil)
 }
 
 // destroy removes the container from its node if it is ours, and remembers what could not be removed.

@@ -12,14 +12,14 @@ import (
 // progress keeps the Temporal UI's "current details" of a run reading like a log: who asked, which step runs, what
 // became of the earlier ones. It costs nothing but memory: the server asks for it when somebody looks.
 type progress struct {
-	in    domain.OperationInput
-	title string
+	head  string
 	lines []string
 	step  string
 }
 
 func newProgress(ctx workflow.Context, title string, in domain.OperationInput) *progress {
-	p := &progress{in: in, title: title}
+	p := &progress{head: fmt.Sprintf("### %s %s\nAsked by %s for %s on site %s, operation `%s`.\n\n",
+		title, in.Container, in.Actor, in.Owner, in.Site, in.OperationID)}
 	p.show(ctx)
 	return p
 }
@@ -38,7 +38,5 @@ func (p *progress) note(ctx workflow.Context, format string, args ...any) {
 }
 
 func (p *progress) show(ctx workflow.Context) {
-	head := fmt.Sprintf("### %s %s\nAsked by %s for %s on site %s, operation `%s`.\n\n",
-		p.title, p.in.Container, p.in.Actor, p.in.Owner, p.in.Site, p.in.OperationID)
-	workflow.SetCurrentDetails(ctx, head+strings.Join(p.lines, "\n"))
+	workflow.SetCurrentDetails(ctx, p.head+strings.Join(p.lines, "\n"))
 }

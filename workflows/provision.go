@@ -67,6 +67,9 @@ func (p *provision) run(ctx workflow.Context) error {
 	if p.begun.Services == 0 {
 		return nil
 	}
+	if err := p.certify(ctx); err != nil {
+		return err
+	}
 	return p.live(ctx, nil)
 }
 

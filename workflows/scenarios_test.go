@@ -60,6 +60,17 @@ func scenarios() []scenario {
 			"expose-undone", domain.WorkflowExpose, input(domain.OpExpose),
 			exposing(placedScript()).failing(domain.ActivityAwaitLive, refused("The port is taken.")),
 		},
+		{"expose-certified", domain.WorkflowExpose, input(domain.OpExpose), certifying(exposing(placedScript()))},
+		{"certificate-issued", domain.WorkflowCertificate, certificateIn, ordering("ca-1")},
+		{
+			"certificate-of-another-authority", domain.WorkflowCertificate, certificateIn,
+			ordering("ca-1", "ca-2").failing(domain.ActivityOrder, refused("The CA says no."), nil),
+		},
+		{
+			"certificate-revoked", domain.WorkflowCertificate,
+			domain.CertificateInput{CertificateID: "cert-1", Name: "app.example.org", Revoke: true},
+			ordering("ca-1"),
+		},
 		{"delete-withdrawn", domain.WorkflowDelete, input(domain.OpDelete), exposing(placedScript())},
 		{"delete-gone", domain.WorkflowDelete, input(domain.OpDelete), placedScript()},
 		{"delete-leftover", domain.WorkflowDelete, input(domain.OpDelete), leftover},

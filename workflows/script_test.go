@@ -25,6 +25,7 @@ type script struct {
 	next      domain.Next
 	nodes     []domain.Placed // what Place offers, in this order, less what is excluded
 	leftover  string          // what Destroy leaves
+	accounts  []string        // what BeginOrder offers, in this order, less what was tried
 	restart   bool            // what Reconfigure says about it
 	goneAfter int             // how many looks at a cluster it takes until it is gone; 0 = it stays
 
@@ -167,6 +168,28 @@ func (s *script) register(r worker.ActivityRegistry) {
 	for _, name := range []string{domain.ActivityWithdraw, domain.ActivityRestore} {
 		add(name, answer(s, name, always[domain.OperationInput](domain.Released{Revision: 11})))
 	}
+	for _, name := range []string{
+		domain.ActivityRevokeCertificate, domain.ActivityRegister, domain.ActivityOrder, domain.ActivityAuthorize, domain.ActivityAnswer,
+		domain.ActivityFinalize, domain.ActivityInstall,
+	} {
+		add(name, answer(s, name, always[domain.CertificateStep](domain.CertificateRevision{Revision: 12})))
+	}
+	for _, name := range []string{domain.ActivityAwaitChallenge, domain.ActivityAwaitInstalled, domain.ActivityTidyOrder} {
+		add(name, answer(s, name, always[domain.CertificateStep](nothing{})))
+	}
+	add(domain.ActivityBeginOrder, answer(s, domain.ActivityBeginOrder, func(in domain.BeginOrderInput) (domain.CertificateBegun, error) {
+		for _, id := range s.accounts {
+			if !slices.Contains(in.Tried, id) {
+				return domain.CertificateBegun{
+					AccountID: id, Account: id, Challenge: domain.HTTP01, SiteID: "site-1", Site: "demo", Deadlines: s.begun.Deadlines,
+				}, nil
+			}
+		}
+		return domain.CertificateBegun{}, nil
+	}))
+	add(domain.ActivityFailOrder, answer(s, domain.ActivityFailOrder, always[domain.CertificateFailed](nothing{})))
+	add(domain.ActivityAwaitIssued, answer(s, domain.ActivityAwaitIssued,
+		always[domain.AwaitIssuedInput](domain.CertificateOutcome{Revision: 12, Failed: []string{"The CA says no."}})))
 	add(domain.ActivityBegin, answer(s, domain.ActivityBegin,
 		func(domain.OperationInput) (domain.Begun, error) { return s.begun, nil }))
 	add(domain.ActivityNextInLine, answer(s, domain.ActivityNextInLine,

@@ -99,7 +99,7 @@ func (h *installation) answers(s *story) (all, events []byte) {
 		"container": {s.container}, "operation": s.operations, "site": {demoSite}, "node": {"pve1"}, "edge": {demoEdge}, "user": {adminName},
 		"cluster": {h.firstID("/api/v1/clusters")}, "token": {h.firstID("/api/v1/tokens")}, "image": {h.firstID("/api/v1/images")},
 		"registry": {h.firstID("/api/v1/registries")}, "externalDomain": {h.firstID("/api/v1/external-domains")},
-		"certificate": {h.firstID("/api/v1/certificates")},
+		"certificate": {h.firstID("/api/v1/certificates")}, "acmeAccount": {h.firstID("/api/v1/acme-accounts")},
 	}
 	asked := 0
 	for path, item := range contract.Paths.Map() {

@@ -191,6 +191,15 @@ func (h *installation) certify(s *story, c *client.Client) {
 	s.secrets["the key of a certificate"] = strings.Split(key, "\n")[1]
 	_, err := c.UploadCertificateWithResponse(h.t.Context(), client.CertificateUpload{Chain: chain, Key: &key})
 	h.must(err)
+	s.secrets["the key that binds an ACME account"] = "Y2FuYXJ5LWNhbmFyeS1jYW5hcnktZWFiLWtleS1jYW5hcnk"
+	account, err := c.CreateACMEAccountWithResponse(h.t.Context(), client.ACMEAccountCreate{
+		Name: "canary", Directory: h.ca.Directory, Roots: &h.ca.Roots, TermsAgreed: true,
+		EabKid: new("kid-1"), EabKey: new(s.secrets["the key that binds an ACME account"]),
+	})
+	h.must(err)
+	kept, err := h.sys.store.ACMEAccount(h.t.Context(), account.JSON201.ID)
+	h.must(err)
+	s.secrets["the key of an ACME account"] = strings.Split(kept.Key.Reveal(), "\n")[1]
 	_, other := nginxtest.Certificate(h.t, "app.canary.example")
 	_, err = c.UploadCertificateWithResponse(h.t.Context(), client.CertificateUpload{Chain: key, Key: &other})
 	h.refuse(s, "a key for a chain", err)

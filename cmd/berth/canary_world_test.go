@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"berth/acme/acmetest"
 	"berth/app"
 	"berth/client"
 	"berth/config"
@@ -33,6 +34,7 @@ import (
 // installation is a whole Berth in this process: its Temporal is the real child, its nodes are the lab's with simulated
 // guests, its edge's daemon is pretended.
 type installation struct {
+	ca    *acmetest.Server
 	t     *testing.T
 	cfg   config.Config
 	log   *recorder // of every role, at debug level
@@ -87,7 +89,8 @@ func install(t *testing.T) *installation {
 		LabCache: filepath.Join(os.TempDir(), "berth-test-images"),
 	}
 	h.private = free[4]
-	h.cfg.DialAllow = []string{h.cfg.LabRegistry, h.private}
+	h.ca = acmetest.Start(t)
+	h.cfg.DialAllow = []string{h.cfg.LabRegistry, h.private, h.ca.Address}
 	logger := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	child, err := startTemporal(t.Context(), h.cfg, h.cfg.TemporalUI, logger)
 	if err != nil {

@@ -23,7 +23,7 @@ func certificateCommand() *cobra.Command {
 	show.Use, show.Aliases = "show ID", []string{"get"}
 	return noun(
 		"certificate", "Certificates for public names",
-		listCommand("certificates", certificateColumns, certificatePage), show, certificateUpload(),
+		listCommand("certificates", certificateColumns, certificatePage), show, certificateUpload(), certificateRenew(), certificateRevoke(),
 		deleteCommand("delete", "certificate", certificateIDs, find, func(ctx context.Context, s *session, id string) error {
 			_, err := s.DeleteCertificateWithResponse(ctx, id)
 			return err
@@ -81,16 +81,67 @@ func certificateUpload() *cobra.Command {
 	return cmd
 }
 
+func certificateRenew() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "renew ID", Short: "Order a certificate anew now; it is served until the new one is there",
+		Args: args(cobra.ExactArgs(1)), ValidArgsFunction: complete(certificateIDs),
+	}
+	cmd.RunE = with(func(ctx context.Context, s *session, args []string) error {
+		answer, err := s.RenewCertificateWithResponse(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return printOne(s, *answer.JSON202, certificateColumns(s))
+	})
+	return cmd
+}
+
+func certificateRevoke() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "revoke ID", Short: "Revoke a certificate, as when its key was seen by others, and order one under a new key",
+		Args: args(cobra.ExactArgs(1)), ValidArgsFunction: complete(certificateIDs),
+	}
+	yes := addYes(cmd)
+	cmd.RunE = with(func(ctx context.Context, s *session, args []string) error {
+		c, err := getCertificate(ctx, s, args[0])
+		if err != nil {
+			return err
+		}
+		if err := s.confirm(*yes, "Revoke the certificate for "+strings.Join(c.Names, ", ")+"?"); err != nil {
+			return err
+		}
+		answer, err := s.RevokeCertificateWithResponse(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		return printOne(s, *answer.JSON202, certificateColumns(s))
+	})
+	return cmd
+}
+
 func certificateColumns(s *session) []column[client.Certificate] {
 	type c = client.Certificate
 	return []column[c]{
 		{title: "ID", cell: func(c c) string { return c.ID }},
 		{title: "Names", cell: func(c c) string { return strings.Join(c.Names, ", ") }},
 		{title: "Source", cell: func(c c) string { return string(c.Source) }},
-		{title: "Issuer", cell: func(c c) string { return c.Issuer }},
-		{title: "Serial", detail: true, cell: func(c c) string { return c.Serial }},
-		{title: "Valid from", detail: true, cell: func(c c) string { return c.NotBefore.Format(time.RFC3339) }},
-		{title: "Valid until", cell: func(c c) string { return c.NotAfter.Format(time.RFC3339) }},
+		{title: "State", cell: func(c c) string { return string(c.State) }},
+		{title: "Issuer", cell: func(c c) string { return text(c.Issuer) }},
+		{title: "Serial", detail: true, cell: func(c c) string { return text(c.Serial) }},
+		{title: "Valid from", detail: true, cell: func(c c) string { return when(c.NotBefore) }},
+		{title: "Valid until", cell: func(c c) string { return when(c.NotAfter) }},
+		{title: "Renewed at", detail: true, cell: func(c c) string { return when(c.RenewAt) }},
+		{title: "Shown by", detail: true, cell: func(c c) string { return text(c.Challenge) }},
+		{title: "Next try", detail: true, cell: func(c c) string { return when(c.RetryAt) }},
+		{title: "Message", detail: true, cell: func(c c) string { return text(c.Message) }},
 		{title: "Age", cell: func(c c) string { return s.age(&c.CreatedAt) }},
 	}
+}
+
+// when writes a moment that may not be known.
+func when(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.Format(time.RFC3339)
 }

@@ -19,7 +19,7 @@ import (
 // clientCommands returns the commands that speak to the API. They read BERTH_URL, BERTH_TOKEN and BERTH_SITE.
 func clientCommands() []*cobra.Command {
 	commands := []*cobra.Command{
-		clusterCommand(), siteCommand(), nodeCommand(), edgeCommand(), imageCommand(), registryCommand(), containerCommand(), serviceCommand(), domainCommand(), certificateCommand(),
+		clusterCommand(), siteCommand(), nodeCommand(), edgeCommand(), imageCommand(), registryCommand(), containerCommand(), serviceCommand(), domainCommand(), certificateCommand(), acmeCommand(),
 		operationCommand(), quarantineCommand(), tokenCommand(), quotaCommand(), userCommand(), auditCommand(), reconcileCommand(),
 	}
 	for _, c := range commands {

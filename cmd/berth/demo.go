@@ -9,6 +9,7 @@ import (
 
 	"berth/app"
 	"berth/domain"
+	"berth/lab/ca"
 )
 
 // Names of the demo site, which the lab starts with.
@@ -17,7 +18,9 @@ const (
 	demoDomain = "demo.internal"
 	demoPublic = "demo.test" // external domain; a name that is nobody's (RFC 6761)
 	demoEdge   = "edge1"
-	adminName  = "admin"
+
+	demoAuthority = "lab" // ACME account
+	adminName     = "admin"
 )
 
 // demo registers the lab as an administrator would: a site, an external domain, its nodes, its images and its edge, whose token it returns.
@@ -34,7 +37,17 @@ func (s *system) demo(ctx context.Context, l *lab) (domain.Secret, error) {
 	if err != nil && !domain.Is(err, domain.Conflict) {
 		return "", err
 	}
-	_, err = s.app.ExternalDomains.Create(ctx, self, app.ExternalDomainInput{Name: demoPublic, Site: demoSite})
+	var accounts []string
+	if l.ca != nil {
+		accounts = []string{demoAuthority}
+		_, err = s.app.ACMEAccounts.Create(ctx, self, app.ACMEAccountInput{
+			Name: demoAuthority, Directory: ca.Directory(s.cfg.LabCA), Roots: string(l.cert), TermsAgreed: true,
+		})
+		if err != nil && !domain.Is(err, domain.Conflict) {
+			return "", err
+		}
+	}
+	_, err = s.app.ExternalDomains.Create(ctx, self, app.ExternalDomainInput{Name: demoPublic, Site: demoSite, ACMEAccounts: accounts})
 	if err != nil && !domain.Is(err, domain.Conflict) {
 		return "", err
 	}
@@ -45,7 +58,7 @@ func (s *system) demo(ctx context.Context, l *lab) (domain.Secret, error) {
 		}
 		_, findings, err := s.app.Nodes.Create(ctx, self, app.NodeInput{
 			Site: demoSite, Name: name, URL: "https://" + addresses[min(i, len(addresses)-1)],
-			TokenID: labTokenID, Token: labToken, CA: string(l.ca),
+			TokenID: labTokenID, Token: labToken, CA: string(l.cert),
 		})
 		if err != nil {
 			for _, f := range findings {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -54,9 +55,10 @@ func domainCreate() *cobra.Command {
 	}
 	site := addSite(cmd)
 	auth := cmd.Flags().String("auth-server", "", "base URL of the oauth2-proxy that signs people in, such as https://auth.example.com")
+	accounts := cmd.Flags().StringSlice("acme", nil, "ACME account to order certificates from; several are tried in this order")
 	cmd.RunE = with(func(ctx context.Context, s *session, args []string) error {
 		answer, err := s.CreateExternalDomainWithResponse(ctx, client.ExternalDomainCreate{
-			Name: args[0], Site: optional(*site), AuthServer: optional(*auth),
+			Name: args[0], Site: optional(*site), AuthServer: optional(*auth), AcmeAccounts: given(cmd, "acme", *accounts),
 		})
 		if err != nil {
 			return err
@@ -72,9 +74,10 @@ func domainUpdate() *cobra.Command {
 	}
 	site := cmd.Flags().String("default-site", "", "site whose edges hold the certificate for all names")
 	auth := cmd.Flags().String("auth-server", "", "base URL of the oauth2-proxy that signs people in; empty for none")
+	accounts := cmd.Flags().StringSlice("acme", nil, "ACME account to order certificates from; several are tried in this order; empty for none")
 	cmd.RunE = with(func(ctx context.Context, s *session, args []string) error {
 		answer, err := s.UpdateExternalDomainWithResponse(ctx, args[0], nil, client.ExternalDomainUpdate{
-			Site: given(cmd, "default-site", *site), AuthServer: given(cmd, "auth-server", *auth),
+			Site: given(cmd, "default-site", *site), AuthServer: given(cmd, "auth-server", *auth), AcmeAccounts: given(cmd, "acme", *accounts),
 		})
 		if err != nil {
 			return err
@@ -91,6 +94,15 @@ func domainColumns(s *session) []column[client.ExternalDomain] {
 		{title: "ID", detail: true, cell: func(d d) string { return d.ID }},
 		{title: "Default site", cell: func(d d) string { return d.Site.Name }},
 		{title: "Auth server", cell: func(d d) string { return text(d.AuthServer) }},
+		{title: "ACME", cell: func(d d) string {
+			var names []string
+			if d.AcmeAccounts != nil {
+				for _, a := range *d.AcmeAccounts {
+					names = append(names, a.Name)
+				}
+			}
+			return strings.Join(names, ", ")
+		}},
 		{title: "Age", cell: func(d d) string { return s.age(&d.CreatedAt) }},
 	}
 }

@@ -33,35 +33,36 @@ func gauge(name, help string, labels ...string) *prometheus.Desc {
 
 // described are the gauges that figures has.
 type described struct {
-	containers, operations, attention, waiting, quarantined, clusters, services, expiry *prometheus.Desc
-	nodeUp, slots, slotsTaken, breaker, memory, disk                                    *prometheus.Desc
-	desired, published, edgeOnline, edgeFetched, edgeApplied, edgeLag, edgeReloads, ok  *prometheus.Desc
+	containers, operations, attention, waiting, quarantined, clusters, services, certificates, expiry *prometheus.Desc
+	nodeUp, slots, slotsTaken, breaker, memory, disk                                                  *prometheus.Desc
+	desired, published, edgeOnline, edgeFetched, edgeApplied, edgeLag, edgeReloads, ok                *prometheus.Desc
 }
 
 func describe() described {
 	return described{
-		containers:  gauge("containers", "Containers, by state and power.", "state", "power"),
-		operations:  gauge("open_operations", "Operations that have not ended, by kind and state.", "kind", "state"),
-		attention:   gauge("needs_attention", "Operations that a human has to look at, and after which no other one ran."),
-		waiting:     gauge("oldest_pending_operation_seconds", "Age of the oldest operation that no worker took up; 0 when there is none."),
-		quarantined: gauge("quarantined", "What nobody gets until an administrator frees it, by what it is.", "what"),
-		clusters:    gauge("clusters", "Clusters, by state.", "state"),
-		services:    gauge("services", "Services that containers expose, by kind and whether they are requested, live or removing.", "kind", "state"),
-		expiry:      gauge("first_certificate_expiry_timestamp_seconds", "When the first certificate for public names expires; absent when there is none."),
-		nodeUp:      gauge("node_state", "1 for the state that a node is in.", "cluster", "node", "state"),
-		slots:       gauge("node_slots", "How many changes a node may work on at a time.", "cluster", "node"),
-		slotsTaken:  gauge("node_slots_taken", "How many changes a node works on.", "cluster", "node"),
-		breaker:     gauge("node_breaker_open", "1 while a node is left alone because it did not answer.", "cluster", "node"),
-		memory:      gauge("node_memory_free_bytes", "Free memory of a node.", "cluster", "node"),
-		disk:        gauge("node_disk_free_bytes", "Free space for root disks on a node.", "cluster", "node"),
-		desired:     gauge("site_revision_desired", "Revision of a site's network that SQL wants.", "site"),
-		published:   gauge("site_revision_published", "Revision of a site's network that edges may fetch.", "site"),
-		edgeOnline:  gauge("edge_online", "1 when an edge was seen lately.", "site", "edge"),
-		edgeFetched: gauge("edge_revision_fetched", "Revision that an edge has fetched.", "site", "edge"),
-		edgeApplied: gauge("edge_revision_applied", "Revision that an edge serves.", "site", "edge"),
-		edgeLag:     gauge("edge_revision_lag", "Published revisions that an edge does not serve yet.", "site", "edge"),
-		edgeReloads: gauge("edge_reloads", "Reloads and restarts of dnsmasq and NGINX since an edge started.", "site", "edge"),
-		ok:          gauge("figures_ok", "0 when the database did not answer; the other figures are then missing."),
+		containers:   gauge("containers", "Containers, by state and power.", "state", "power"),
+		operations:   gauge("open_operations", "Operations that have not ended, by kind and state.", "kind", "state"),
+		attention:    gauge("needs_attention", "Operations that a human has to look at, and after which no other one ran."),
+		waiting:      gauge("oldest_pending_operation_seconds", "Age of the oldest operation that no worker took up; 0 when there is none."),
+		quarantined:  gauge("quarantined", "What nobody gets until an administrator frees it, by what it is.", "what"),
+		clusters:     gauge("clusters", "Clusters, by state.", "state"),
+		services:     gauge("services", "Services that containers expose, by kind and whether they are requested, live or removing.", "kind", "state"),
+		certificates: gauge("certificates", "Certificates for public names, by source and state.", "source", "state"),
+		expiry:       gauge("first_certificate_expiry_timestamp_seconds", "When the first certificate for public names expires; absent when there is none."),
+		nodeUp:       gauge("node_state", "1 for the state that a node is in.", "cluster", "node", "state"),
+		slots:        gauge("node_slots", "How many changes a node may work on at a time.", "cluster", "node"),
+		slotsTaken:   gauge("node_slots_taken", "How many changes a node works on.", "cluster", "node"),
+		breaker:      gauge("node_breaker_open", "1 while a node is left alone because it did not answer.", "cluster", "node"),
+		memory:       gauge("node_memory_free_bytes", "Free memory of a node.", "cluster", "node"),
+		disk:         gauge("node_disk_free_bytes", "Free space for root disks on a node.", "cluster", "node"),
+		desired:      gauge("site_revision_desired", "Revision of a site's network that SQL wants.", "site"),
+		published:    gauge("site_revision_published", "Revision of a site's network that edges may fetch.", "site"),
+		edgeOnline:   gauge("edge_online", "1 when an edge was seen lately.", "site", "edge"),
+		edgeFetched:  gauge("edge_revision_fetched", "Revision that an edge has fetched.", "site", "edge"),
+		edgeApplied:  gauge("edge_revision_applied", "Revision that an edge serves.", "site", "edge"),
+		edgeLag:      gauge("edge_revision_lag", "Published revisions that an edge does not serve yet.", "site", "edge"),
+		edgeReloads:  gauge("edge_reloads", "Reloads and restarts of dnsmasq and NGINX since an edge started.", "site", "edge"),
+		ok:           gauge("figures_ok", "0 when the database did not answer; the other figures are then missing."),
 	}
 }
 
@@ -91,6 +92,9 @@ func (f *figures) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, c := range seen.Services {
 		tell(d.services, float64(c.N), c.One, c.Two)
+	}
+	for _, c := range seen.Certificates {
+		tell(d.certificates, float64(c.N), c.One, c.Two)
 	}
 	if !seen.FirstExpiry.IsZero() {
 		tell(d.expiry, float64(seen.FirstExpiry.Unix()))

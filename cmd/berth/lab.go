@@ -24,8 +24,10 @@ import (
 
 	"berth/config"
 	"berth/domain"
+	"berth/lab/ca"
 	"berth/lab/guest"
 	"berth/lab/images"
+	"berth/lab/nameserver"
 	"berth/lab/network"
 	"berth/lab/pve"
 	"berth/lab/registry"
@@ -61,7 +63,9 @@ type lab struct {
 	registry *registry.Registry
 	runtime  guest.Runtime
 	cluster  *pve.Cluster
-	ca       []byte // PEM of the API's certificate
+	dns      *nameserver.Server // nil without a network, as authority
+	ca       *ca.CA
+	cert     []byte // PEM of the certificate of the lab's APIs
 	images   []images.Image
 	reason   string // which guests run, and why
 }
@@ -74,7 +78,7 @@ func startLab(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *l
 			err = errors.Join(err, l.stop(context.WithoutCancel(ctx)))
 		}
 	}()
-	for _, address := range append(labAddresses(cfg), cfg.LabRegistry) {
+	for _, address := range append(labAddresses(cfg), cfg.LabRegistry, cfg.LabCA, cfg.LabDNS) {
 		if err := process.CheckPort(address); err != nil {
 			return nil, err
 		}
@@ -85,8 +89,46 @@ func startLab(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *l
 	if err := l.startRegistry(ctx); err != nil {
 		return nil, err
 	}
-	return l, l.startCluster()
+	if err := l.startCluster(); err != nil {
+		return nil, err
+	}
+	return l, l.startCA(ctx)
 }
+
+// labValidity is how long the lab's certificates are valid, as Let's Encrypt's are.
+const labValidity = 90 * 24 * time.Hour
+
+// startCA starts public DNS, in which the demo domain leads to the edge, and a certificate authority that believes it. Simulated guests
+// have no edge, so there is nothing to certify.
+func (l *lab) startCA(ctx context.Context) (err error) {
+	if l.network == nil {
+		return nil
+	}
+	l.dns, err = nameserver.Start(context.WithoutCancel(ctx), nameserver.Config{
+		Dir: filepath.Join(l.cfg.Data, "lab", "dns"), Listen: l.cfg.LabDNS, Zone: demoPublic, Address: l.network.Gateway().Addr(), Log: l.logger,
+	})
+	if err != nil {
+		return err
+	}
+	management, err := process.FreeAddresses(1)
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	l.ca, err = ca.Start(context.WithoutCancel(ctx), ca.Config{
+		Binary: filepath.Join(filepath.Dir(self), "pebble"), Dir: filepath.Join(l.cfg.Data, "lab", "ca"), Listen: l.cfg.LabCA,
+		Management: management[0], Certificate: l.certificateFile(), DNS: l.cfg.LabDNS, Validity: labValidity, Roots: labRoots(l.cfg), Log: l.logger,
+	})
+	return err
+}
+
+// labRoots is the file with the roots of the lab's certificate authority.
+func labRoots(cfg config.Config) string { return filepath.Join(cfg.Data, "lab", "roots.pem") }
+
+func (l *lab) certificateFile() string { return filepath.Join(l.cfg.Data, "lab", "pve.pem") }
 
 // startGuests makes the network and the runtime for guests: real ones where the machine allows.
 func (l *lab) startGuests(ctx context.Context) error {
@@ -199,7 +241,7 @@ func labAddresses(cfg config.Config) []string {
 
 // certificate returns the API's self-signed certificate, made at the first start.
 func (l *lab) certificate() (tls.Certificate, error) {
-	path := filepath.Join(l.cfg.Data, "lab", "pve.pem")
+	path := l.certificateFile()
 	both, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if both, err = selfSigned(labAddresses(l.cfg)); err == nil {
@@ -210,7 +252,7 @@ func (l *lab) certificate() (tls.Certificate, error) {
 		return tls.Certificate{}, fmt.Errorf("certificate of the lab: %w", err)
 	}
 	block, _ := pem.Decode(both)
-	l.ca = pem.EncodeToMemory(block)
+	l.cert = pem.EncodeToMemory(block)
 	return tls.X509KeyPair(both, both)
 }
 
@@ -247,6 +289,12 @@ func (l *lab) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var errs []error
+	if l.ca != nil {
+		l.ca.Stop()
+	}
+	if l.dns != nil {
+		l.dns.Stop()
+	}
 	if l.cluster != nil {
 		errs = append(errs, l.cluster.Close(ctx))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -221,7 +222,7 @@ func serviceColumns(s *session) []column[client.Service] {
 		{title: "Certificate", cell: func(v v) string { return text((*string)(v.Certificate)) }},
 		{title: "Edges", cell: func(v v) string { return servedBy(v.Edges) }},
 		{title: "Live", cell: func(v v) string { return s.age(v.LiveSince) }},
-		{title: "Message", cell: func(v v) string { return text(v.Message) }},
+		{title: "Message", cell: func(v v) string { return text(cmp.Or(v.Message, v.CertificateMessage)) }},
 	}
 }
 

@@ -31,7 +31,7 @@ func standalone(ctx context.Context, cfg config.Config, logger *slog.Logger) err
 		return domain.Errorf(domain.Unavailable, "data folder: %w", err)
 	}
 	if cfg.Lab {
-		cfg.DialAllow = append(cfg.DialAllow, cfg.LabRegistry)
+		cfg.DialAllow = append(cfg.DialAllow, cfg.LabRegistry, cfg.LabCA)
 	}
 	// What is running is stopped in the reverse order of its start, with ctx over.
 	var stops []func() error
@@ -146,7 +146,7 @@ func checkPorts(cfg config.Config) error {
 		addresses = append(addresses, cfg.TemporalUI)
 	}
 	if cfg.Lab {
-		addresses = append(append(addresses, labAddresses(cfg)...), cfg.LabRegistry)
+		addresses = append(append(addresses, labAddresses(cfg)...), cfg.LabRegistry, cfg.LabCA, cfg.LabDNS)
 	}
 	var taken []error
 	for _, a := range addresses {
@@ -176,6 +176,10 @@ func banner(cfg config.Config, token domain.Secret, l *lab) string {
 		say("  bin/berth image list")
 		say("  bin/berth container create web01 --image %s/tiny:1 --wait", cfg.LabRegistry)
 		say("  curl http://$(bin/berth container get web01 -o json | jq -r .address)/")
+		if l.ca != nil {
+			say("  bin/berth service add web01 --http app.%s --port 80 --wait", demoPublic)
+			say("  curl --cacert %s --connect-to ::%s: https://app.%s/", labRoots(cfg), l.network.Gateway().Addr(), demoPublic)
+		}
 	}
 	say("\nCtrl-C stops everything; the next start resumes.\n")
 	return b.String()

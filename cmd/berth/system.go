@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -95,6 +96,7 @@ func openSystem(ctx context.Context, cfg config.Config, logger *slog.Logger) (*s
 	s.images = oci.Registry{Transport: guarded.Dialer{Allow: cfg.DialAllow}.Transport(), Logins: st}
 	s.app = app.New(app.Config{
 		Store: st, Watcher: s.watcher, Workflows: s.flows, Images: s.images, Logger: logger,
+		CA:      guarded.Dialer{Allow: cfg.DialAllow}.Transport(),
 		Proxmox: &inspector{observer: s.observer(), logger: logger, called: s.called},
 	})
 	return s, nil
@@ -119,6 +121,20 @@ func (s *system) observer() *activities.Observer {
 // guestPoll is how often a guest is asked for its address while it boots, and SQL for the edges' progress.
 const guestPoll = 100 * time.Millisecond
 
+// certificatePoll is how often a CA and SQL are asked how far an order is; edgeTimeout bounds how long an edge is waited for that may
+// not be reachable from here.
+const (
+	certificatePoll = 500 * time.Millisecond
+	edgeTimeout     = 3 * time.Second
+)
+
+// challengeClient asks edges for the answers to challenges. A redirect is not what a CA wants to see.
+func challengeClient() *http.Client {
+	c := guarded.Dialer{}.Client(edgeTimeout)
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return c
+}
+
 // debounce is how long the changes of a site's network are gathered before the edges see them.
 const debounce = 50 * time.Millisecond
 
@@ -129,8 +145,13 @@ func (s *system) activities() activities.Set {
 			Store: s.store, Deadlines: domain.DefaultDeadlines().Scale(s.cfg.DeadlineScale), Debounce: debounce, Now: time.Now, Logger: s.logger,
 			Ended: s.metrics.ended,
 		},
-		Network:    &activities.Network{Store: s.store, Changed: s.flows.NetworkChanged, Poll: guestPoll, Logger: s.logger},
-		Proxmox:    &activities.Proxmox{Store: s.store, Clients: s.clients, Images: s.images, Poll: guestPoll, Now: time.Now, Logger: s.logger},
+		Network: &activities.Network{Store: s.store, Changed: s.flows.NetworkChanged, Poll: guestPoll, Logger: s.logger},
+		Proxmox: &activities.Proxmox{Store: s.store, Clients: s.clients, Images: s.images, Poll: guestPoll, Now: time.Now, Logger: s.logger},
+		Certificates: &activities.Certificates{
+			Store: s.store, CA: guarded.Dialer{Allow: s.cfg.DialAllow}.Transport(), Edges: challengeClient(),
+			Changed: s.flows.NetworkChanged, Deadlines: domain.DefaultDeadlines().Scale(s.cfg.DeadlineScale), Poll: certificatePoll,
+			Now: time.Now, Logger: s.logger,
+		},
 		Observer:   s.observer(),
 		Reconciler: &activities.Reconciler{Store: s.store, Clients: s.clients, Workflows: s.flows, ImageMaxAge: s.cfg.ImageMaxAge, Now: time.Now, Logger: s.logger},
 	}

@@ -26,10 +26,27 @@ func (p *Platform) Hold(name string) {
 	})
 }
 
+// SQL returns the one value that a query on the platform's SQLite database has for an answer.
+func (p *Platform) SQL(query string) (answer string) {
+	p.t.Helper()
+	db, err := p.database()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := db.QueryRowContext(p.t.Context(), query).Scan(&answer); err != nil {
+		p.t.Fatal(err)
+	}
+	return answer
+}
+
+func (p *Platform) database() (*sql.DB, error) {
+	return sql.Open("sqlite", "file:"+filepath.Join(p.Data, "berth.db")+"?_pragma=busy_timeout(2000)&_txlock=immediate")
+}
+
 // writable takes SQLite's one write lock for a moment.
 func (p *Platform) writable(ctx context.Context) error {
-	path := filepath.Join(p.Data, "berth.db")
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(2000)&_txlock=immediate")
+	db, err := p.database()
 	if err != nil {
 		return err
 	}
