@@ -5,39 +5,35 @@ package harness
 import (
 	"bytes"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 )
 
-// stopDaemons ends what an edge leaves behind on purpose: its dnsmasq and nginx serve on when the edge is gone.
+// stopDaemons ends what edges leave behind on purpose: their dnsmasq and nginx serve on when the edge is gone. They are found by their
+// arguments, which name the platform's folder.
 func (p *Platform) stopDaemons() error {
-	var errs []error
-	var found []string
-	for _, daemon := range []string{"dnsmasq", "nginx"} {
-		files, err := filepath.Glob(filepath.Join(p.Data, "edge*", daemon, daemon+".pid"))
-		if err != nil {
-			return err
-		}
-		found = append(found, files...)
+	found, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return err
 	}
+	var errs []error
 	for _, file := range found {
-		text, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it ended just now and took the file along
-		}
-		pid, parseErr := strconv.Atoi(strings.TrimSpace(string(text)))
-		if err = errors.Join(err, parseErr); err != nil {
-			errs = append(errs, err)
+		command, err := os.ReadFile(file)
+		if err != nil || !bytes.Contains(command, []byte(p.Data+"/")) { // or it has just ended
 			continue
 		}
-		// The number may be another program's by now.
-		command, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
-		if err == nil && bytes.Contains(command, []byte(p.Data)) {
-			errs = append(errs, syscall.Kill(pid, syscall.SIGTERM))
+		program := filepath.Base(string(bytes.TrimSuffix(bytes.Fields(bytes.ReplaceAll(command, []byte{0}, []byte{' '}))[0], []byte(":"))))
+		if program != "dnsmasq" && program != "nginx" {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err == nil {
+			err = syscall.Kill(pid, syscall.SIGTERM)
+		}
+		if !errors.Is(err, syscall.ESRCH) {
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
