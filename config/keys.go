@@ -56,7 +56,7 @@ type Config struct {
 	LabListen    string        `key:"lab_listen" default:"127.0.0.1:8006" help:"address of the lab's Proxmox VE API; further nodes serve it on the loopback addresses after it"`
 	LabRegistry  string        `key:"lab_registry" default:"127.0.0.1:5000" help:"address of the lab's image registry"`
 	LabCA        string        `key:"lab_ca" default:"127.0.0.1:14000" help:"address of the lab's certificate authority, Pebble, which speaks ACME"`
-	LabDNS       string        `key:"lab_dns" default:"127.0.0.1:5353" help:"address of the lab's public name server"`
+	LabDNS       string        `key:"lab_dns" default:"127.0.0.1:5300" help:"address of the lab's public name server"`
 	LabNamespace string        `key:"lab_namespace" default:"berth-lab" help:"network namespace of the lab's guests"`
 	LabNetwork   string        `key:"lab_network" default:"198.18.0.0/24" help:"network of the lab's guests, out of 198.18.0.0/15"`
 	LabNodes     []string      `key:"lab_nodes" default:"pve1,pve2" help:"names of the lab's nodes"`
