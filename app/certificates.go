@@ -116,7 +116,7 @@ func (s *Certificates) certify(
 	ctx context.Context, actor domain.Actor, action, id string, in domain.CertificateInput,
 ) (c domain.Certificate, err error) {
 	at := attempt{action: action, resource: "certificate", name: id, resourceID: id}
-	return c, s.change(ctx, actor, at, toAdminister, func(at *attempt) error {
+	err = s.change(ctx, actor, at, toAdminister, func(at *attempt) error {
 		if c, err = s.Store.Certificate(ctx, id); err != nil {
 			return err
 		}
@@ -130,6 +130,10 @@ func (s *Certificates) certify(
 		}
 		return s.Store.Transact(ctx, func(tx *store.Store) error { return s.did(ctx, tx, actor, *at, "") })
 	})
+	if err != nil {
+		return domain.Certificate{}, err
+	}
+	return c, nil
 }
 
 func withoutKey(c domain.Certificate) domain.Certificate {

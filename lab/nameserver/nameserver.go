@@ -70,7 +70,10 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	s.Supervisor, err = process.Start(ctx, process.Child{
 		Command: []string{"knotd", "-c", filepath.Join(dir, "knot.conf")}, Ready: s.ready, Output: log, Log: c.Log,
 	})
-	return s, err
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (s *Server) ready(ctx context.Context) error {
