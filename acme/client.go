@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"net/http"
@@ -35,7 +36,7 @@ type eab struct{ kid, key string }
 const requestTimeout = 30 * time.Second
 
 // Dial reads the directory of the account's CA through a transport, of which it uses a copy. The account's key must be there.
-func Dial(_ context.Context, a domain.ACMEAccount, through *http.Transport) (*Client, error) {
+func Dial(a domain.ACMEAccount, through *http.Transport) (*Client, error) {
 	key, err := parseKey(a.Key)
 	if err != nil {
 		return nil, err
@@ -85,12 +86,12 @@ func (c *Client) Register(ctx context.Context) (string, error) {
 
 // Order is what the CA says of an order.
 type Order struct {
-	URL         string
-	Status      Status
-	Authorities []string // URLs of its authorizations
-	Finalize    string   // URL
-	Certificate string   // URL, once it is valid
-	Problem     error    // why it is invalid
+	URL            string
+	Status         Status
+	Authorizations []string // URLs
+	Finalize       string   // URL
+	Certificate    string   // URL, once it is valid
+	Problem        error    // why it is invalid
 }
 
 // Status is that of an order or authorization, in ACME's words.
@@ -106,7 +107,7 @@ const (
 )
 
 func (c *Client) order(url string, o acme.ExtendedOrder) Order {
-	out := Order{URL: url, Status: Status(o.Status), Authorities: o.Authorizations, Finalize: o.Finalize, Certificate: o.Certificate}
+	out := Order{URL: url, Status: Status(o.Status), Authorizations: o.Authorizations, Finalize: o.Finalize, Certificate: o.Certificate}
 	if o.Error != nil {
 		out.Problem = c.problem(o.Error)
 	}
@@ -241,7 +242,7 @@ func (c *Client) Revoke(ctx context.Context, chain string) error {
 		return domain.Errorf(domain.Permanent, "there is no certificate to revoke")
 	}
 	reason := acme.CRLReasonUnspecified
-	err = c.core.Certificates.Revoke(ctx, acme.RevokeCertMessage{Certificate: encode(leaf.Raw), Reason: &reason})
+	err = c.core.Certificates.Revoke(ctx, acme.RevokeCertMessage{Certificate: base64.RawURLEncoding.EncodeToString(leaf.Raw), Reason: &reason})
 	var problem *acme.ProblemDetails
 	if errors.As(err, &problem) && problem.Type == acme.AlreadyRevokedErrorType {
 		return nil

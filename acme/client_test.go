@@ -25,7 +25,7 @@ func account(t *testing.T, ca *acmetest.Server) domain.ACMEAccount {
 
 func register(t *testing.T, a domain.ACMEAccount) (string, error) {
 	t.Helper()
-	client, err := acme.Dial(t.Context(), a, &http.Transport{})
+	client, err := acme.Dial(a, &http.Transport{})
 	if err != nil {
 		return "", err
 	}

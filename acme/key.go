@@ -58,8 +58,6 @@ func parseKey(key domain.Secret) (crypto.Signer, error) {
 	return signer, nil
 }
 
-func encode(der []byte) string { return base64.RawURLEncoding.EncodeToString(der) }
-
 // shortestEABKey is the size of a key that HMAC with SHA-256 wants at least (RFC 7518, 3.2).
 const shortestEABKey = 32
 

@@ -91,28 +91,22 @@ func drop(ctx context.Context, db *store.Store, containerID string, revision int
 // an edge says that it leaves one out.
 func (n *Network) AwaitLive(ctx context.Context, in domain.LiveInput) (struct{}, error) {
 	since := time.Now()
-	tick := time.NewTicker(n.Poll)
-	defer tick.Stop()
-	for {
-		waiting, err := n.notLive(ctx, in)
-		if err != nil {
-			return struct{}{}, err
+	var waiting []string
+	err := until(ctx, n.Poll, func() (bool, []string, error) {
+		now, err := n.notLive(ctx, in)
+		if err == nil {
+			waiting = now
 		}
-		if len(waiting) == 0 {
-			n.journal().add(ctx, in.OperationInput, "expose", info,
-				"The edges serve it, "+time.Since(since).Round(time.Millisecond).String()+" after they were asked.")
-			return struct{}{}, nil
-		}
-		activity.RecordHeartbeat(ctx, strings.Join(waiting, ", "))
-		select {
-		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return struct{}{}, domain.Errorf(domain.Permanent, "Not served in time: %s; see `berth edge list`.", strings.Join(waiting, ", "))
-			}
-			return struct{}{}, ctx.Err()
-		case <-tick.C:
-		}
+		return len(now) == 0, now, err
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return struct{}{}, domain.Errorf(domain.Permanent, "Not served in time: %s; see `berth edge list`.", strings.Join(waiting, ", "))
 	}
+	if err == nil {
+		n.journal().add(ctx, in.OperationInput, "expose", info,
+			"The edges serve it, "+time.Since(since).Round(time.Millisecond).String()+" after they were asked.")
+	}
+	return struct{}{}, err
 }
 
 // notLive names the services that are not live yet.
@@ -142,15 +136,20 @@ func (n *Network) wait(ctx context.Context, in domain.RevisionInput, done func(l
 	if err := n.Changed(ctx, in.SiteID, in.Site); err != nil {
 		return domain.Errorf(domain.Unavailable, "cannot publish the network of site %s: %w", in.Site, err)
 	}
-	tick := time.NewTicker(n.Poll)
+	return until(ctx, n.Poll, func() (bool, []string, error) {
+		live, releasable, waiting, err := n.Store.RevisionServed(ctx, in.SiteID, in.Revision)
+		return err == nil && done(live, releasable, waiting), waiting, err
+	})
+}
+
+// until asks again and again until something is done, and tells in its heartbeats what it still waits for.
+func until(ctx context.Context, poll time.Duration, ask func() (done bool, waiting []string, err error)) error {
+	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for {
-		live, releasable, waiting, err := n.Store.RevisionServed(ctx, in.SiteID, in.Revision)
-		if err != nil {
+		done, waiting, err := ask()
+		if err != nil || done {
 			return err
-		}
-		if done(live, releasable, waiting) {
-			return nil
 		}
 		activity.RecordHeartbeat(ctx, strings.Join(waiting, ", "))
 		select {

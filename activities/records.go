@@ -86,8 +86,7 @@ func (r *Records) certificates(ctx context.Context, tx *store.Store, in domain.O
 	var due []domain.CertificateInput
 	for _, c := range waiting {
 		if !c.Due(r.Now()) {
-			r.in(tx).add(ctx, in, "certificate", warning, fmt.Sprintf("There is no certificate for %s yet: %s Tried again at %s.",
-				strings.Join(c.Names, ", "), domain.Sentence(c.Message), c.RetryAt.UTC().Format(time.RFC3339)))
+			journal{tx, r.Logger}.add(ctx, in, "certificate", warning, without(c))
 			continue
 		}
 		if err := tx.ModifyCertificate(ctx, c.ID, func(k *domain.Certificate) { k.State = domain.CertificatePending }); err != nil {
@@ -97,8 +96,6 @@ func (r *Records) certificates(ctx context.Context, tx *store.Store, in domain.O
 	}
 	return due, nil
 }
-
-func (r *Records) in(tx *store.Store) journal { return journal{tx, r.Logger} }
 
 // quarantined says what of a container was left behind on nodes, in words.
 func quarantined(ctx context.Context, tx *store.Store, containerID string) (string, error) {

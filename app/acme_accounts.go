@@ -80,7 +80,7 @@ func (s *ACMEAccounts) Create(ctx context.Context, actor domain.Actor, in ACMEAc
 		if a.Key, err = acme.NewKey(); err != nil {
 			return err
 		}
-		ca, err := acme.Dial(ctx, a, s.CA)
+		ca, err := acme.Dial(a, s.CA)
 		if err != nil {
 			return err
 		}

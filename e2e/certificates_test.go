@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -123,25 +122,11 @@ func trusted(ctx context.Context, p *harness.Platform, host string) (string, err
 	if err != nil {
 		return "", err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+"/", nil)
-	if err != nil {
-		return "", err
+	page, status, err := ask443(ctx, p, host, conf)
+	if err == nil && status != http.StatusOK {
+		err = errors.New(http.StatusText(status))
 	}
-	answer, err := (&http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
-		ForceAttemptHTTP2: true, DisableKeepAlives: true, TLSClientConfig: conf,
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(p.Gateway(), "443"))
-		},
-	}}).Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	page, err := io.ReadAll(answer.Body)
-	if err == nil && answer.StatusCode != http.StatusOK {
-		err = errors.New(answer.Status)
-	}
-	return string(page), err
+	return page, err
 }
 
 func trustingLab(p *harness.Platform, host string) (*tls.Config, error) {

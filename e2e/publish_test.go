@@ -100,29 +100,34 @@ func TestPublish(t *testing.T) {
 	})
 }
 
-// public returns what a public name answers through the edge over HTTP/2.
+// public returns what a public name answers through the edge over HTTP/2, under whatever certificate.
 func public(ctx context.Context, p *harness.Platform, host string) (string, error) {
+	page, _, err := ask443(ctx, p, host, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the first certificate is self-signed
+	return page, err
+}
+
+// ask443 returns what a public name answers through the edge, which has to be over HTTP/2, with the status.
+func ask443(ctx context.Context, p *harness.Platform, host string, conf *tls.Config) (page string, status int, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+"/", nil)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	transport := &http.Transport{
-		ForceAttemptHTTP2: true, DisableKeepAlives: true,
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // the first certificate is self-signed
+		ForceAttemptHTTP2: true, DisableKeepAlives: true, TLSClientConfig: conf,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(p.Gateway(), "443"))
 		},
 	}
 	res, err := (&http.Client{Timeout: 10 * time.Second, Transport: transport}).Do(req)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
 	if res.ProtoMajor != 2 {
-		return string(text), fmt.Errorf("answered over %s", res.Proto)
+		return string(text), res.StatusCode, fmt.Errorf("answered over %s", res.Proto)
 	}
-	return string(text), err
+	return string(text), res.StatusCode, err
 }
 
 func wantPage(t *testing.T, p *harness.Platform, host, words string) {

@@ -78,7 +78,7 @@ func startLab(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *l
 			err = errors.Join(err, l.stop(context.WithoutCancel(ctx)))
 		}
 	}()
-	for _, address := range append(labAddresses(cfg), cfg.LabRegistry, cfg.LabCA, cfg.LabDNS) {
+	for _, address := range labPorts(cfg) {
 		if err := process.CheckPort(address); err != nil {
 			return nil, err
 		}
@@ -237,6 +237,11 @@ func labAddresses(cfg config.Config) []string {
 		addresses = append(addresses, next.String())
 	}
 	return addresses
+}
+
+// labPorts is all that the lab listens on.
+func labPorts(cfg config.Config) []string {
+	return append(labAddresses(cfg), cfg.LabRegistry, cfg.LabCA, cfg.LabDNS)
 }
 
 // certificate returns the API's self-signed certificate, made at the first start.

@@ -146,7 +146,7 @@ func checkPorts(cfg config.Config) error {
 		addresses = append(addresses, cfg.TemporalUI)
 	}
 	if cfg.Lab {
-		addresses = append(append(addresses, labAddresses(cfg)...), cfg.LabRegistry, cfg.LabCA, cfg.LabDNS)
+		addresses = append(addresses, labPorts(cfg)...)
 	}
 	var taken []error
 	for _, a := range addresses {
