@@ -16,7 +16,8 @@ import (
 	"berth/store"
 )
 
-// Authorize reads what the CA wants to be shown, and makes edges show it. The revision is that which does; 0 when nothing is wanted.
+// Authorize reads what the CA wants to be shown, and makes edges or public DNS show it. The revision is that which does; 0 when nothing is
+// wanted of edges.
 func (c *Certificates) Authorize(ctx context.Context, in domain.CertificateStep) (out domain.CertificateRevision, err error) {
 	err = c.with(ctx, in, func(ca *acme.Client, _ domain.ACMEAccount, one domain.Certificate) error {
 		wanted, err := c.pending(ctx, ca, one)
@@ -26,6 +27,13 @@ func (c *Certificates) Authorize(ctx context.Context, in domain.CertificateStep)
 		answers := make([]domain.Challenge, len(wanted))
 		for i, w := range wanted {
 			answers[i] = domain.Challenge{Token: w.Token, KeyAuthorization: w.KeyAuthorization}
+			if one.Challenge == domain.DNS01 {
+				answers[i].Record = "_acme-challenge." + w.name
+			}
+		}
+		if one.Challenge == domain.DNS01 {
+			out.Records = len(answers) > 0
+			return c.showRecords(ctx, one, answers)
 		}
 		out.Revision, err = c.Store.PutChallenges(ctx, one, answers)
 		if len(wanted) == 0 {
@@ -98,6 +106,9 @@ func (c *Certificates) explain(ctx context.Context, one domain.Certificate, a ac
 		said = a.Problem.Error()
 	}
 	words := []string{a.Name + " could not be validated. " + domain.Sentence(said)}
+	if one.Challenge == domain.DNS01 {
+		return domain.Errorf(domain.Permanent, "%s", words[0]+" "+c.explainRecords(ctx, one))
+	}
 	found, err := net.DefaultResolver.LookupHost(ctx, a.Name)
 	switch {
 	case err != nil:
@@ -106,7 +117,7 @@ func (c *Certificates) explain(ctx context.Context, one domain.Certificate, a ac
 		words = append(words, "Here DNS answers "+strings.Join(found, ", ")+"; port 80 there must lead to the edges of its site.")
 	}
 	answers, err := c.Store.Challenges(ctx, one.ID)
-	if err == nil && one.Challenge == domain.HTTP01 {
+	if err == nil {
 		for _, edge := range c.served(ctx, one, answers) {
 			words = append(words, edge+".")
 		}
@@ -114,7 +125,7 @@ func (c *Certificates) explain(ctx context.Context, one domain.Certificate, a ac
 	return domain.Errorf(domain.Permanent, "%s", strings.Join(words, " "))
 }
 
-// AwaitChallenge waits until every edge of the site that is online answers the CA's questions.
+// AwaitChallenge waits until every edge of the site that is online answers the CA's questions, or every name server of the zone does.
 func (c *Certificates) AwaitChallenge(ctx context.Context, in domain.CertificateStep) (struct{}, error) {
 	one, err := c.Store.Certificate(ctx, in.CertificateID)
 	if err != nil {
@@ -126,6 +137,10 @@ func (c *Certificates) AwaitChallenge(ctx context.Context, in domain.Certificate
 	}
 	var why []string
 	err = until(ctx, c.Poll, func() (bool, []string, error) {
+		if one.Challenge == domain.DNS01 {
+			why, err = c.lacking(ctx, one, answers)
+			return err == nil && len(why) == 0, why, err
+		}
 		live, _, waiting, err := c.Store.RevisionServed(ctx, in.SiteID, in.Revision)
 		if err != nil || !live {
 			why = []string{"waiting for edges: " + orNone(waiting)}

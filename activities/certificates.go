@@ -23,6 +23,8 @@ type Certificates struct {
 	CA *http.Transport
 	// Edges asks edges for the answers to challenges.
 	Edges *http.Client
+	// Zones are those that challenges of type dns-01 are answered in.
+	Zones Zones
 	// Changed tells the site's Network workflow that the desired revision rose.
 	Changed   func(ctx context.Context, siteID, site string) error
 	Deadlines domain.Deadlines

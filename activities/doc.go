@@ -23,6 +23,7 @@ type Set struct {
 	Reconciler *Reconciler
 
 	Certificates *Certificates
+	PublicDNS    *PublicDNS
 }
 
 // Register registers the activities of TaskQueue under their names in the domain.
@@ -69,6 +70,9 @@ func (s Set) Register(r worker.ActivityRegistry) {
 		domain.ActivityAwaitInstalled:    s.Certificates.AwaitInstalled,
 		domain.ActivityFailOrder:         s.Certificates.FailOrder,
 		domain.ActivityTidyOrder:         s.Certificates.TidyOrder,
+		domain.ActivityTidyRecords:       s.Certificates.TidyRecords,
+		domain.ActivityPublishNames:      s.PublicDNS.PublishNames,
+		domain.ActivityWithdrawNames:     s.PublicDNS.WithdrawNames,
 		domain.ActivityAwaitIssued:       s.Certificates.AwaitIssued,
 
 		domain.ActivityObserve:   s.Observer.Observe,

@@ -20,6 +20,7 @@ type Reconciler struct {
 	Store     *store.Store
 	Clients   *Clients
 	Workflows Starter
+	Names     *PublicDNS
 	// ImageMaxAge is how long an image stays on a node after its last use; 0 = for ever.
 	ImageMaxAge time.Duration
 	Now         func() time.Time
@@ -54,7 +55,7 @@ type pass struct {
 func (r *Reconciler) Reconcile(ctx context.Context, in domain.ReconcileInput) (domain.ReconcileReport, error) {
 	p := &pass{Reconciler: r, ReconcileReport: domain.ReconcileReport{DryRun: in.DryRun, Repairs: []domain.Repair{}}}
 	var failed []error
-	for _, step := range []func(context.Context) error{p.operations, p.releases, p.networks, p.certificates, p.clusters, p.images, p.prune} {
+	for _, step := range []func(context.Context) error{p.operations, p.releases, p.networks, p.certificates, p.names, p.clusters, p.images, p.prune} {
 		activity.RecordHeartbeat(ctx)
 		if err := step(ctx); err != nil { // the other steps may well work
 			failed = append(failed, err)

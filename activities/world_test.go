@@ -17,6 +17,7 @@ import (
 	"berth/lab/pve"
 	"berth/oci"
 	"berth/proxmox"
+	"berth/publicdns"
 	"berth/store"
 	"berth/store/storetest"
 )
@@ -58,6 +59,8 @@ func newWorld(t *testing.T) *world {
 	w.fillStore()
 	logger := slog.New(slog.DiscardHandler)
 	clients := &activities.Clients{Store: w.store, New: w.newClient}
+	zones := activities.Zones{Store: w.store, Network: publicdns.Network{HTTP: http.DefaultTransport}}
+	names := &activities.PublicDNS{Store: w.store, Zones: zones, Now: w.later, Logger: logger}
 	w.set = activities.Set{
 		Records: &activities.Records{Store: w.store, Deadlines: domain.DefaultDeadlines(), Now: time.Now, Logger: logger},
 		Network: &activities.Network{Store: w.store, Changed: w.starter.NetworkChanged, Poll: poll, Logger: logger},
@@ -66,8 +69,9 @@ func newWorld(t *testing.T) *world {
 		},
 		Observer: &activities.Observer{Store: w.store, Clients: clients, Interval: poll, Logger: logger},
 		Reconciler: &activities.Reconciler{
-			Store: w.store, Clients: clients, Workflows: w.starter, Now: w.later, Logger: logger,
+			Store: w.store, Clients: clients, Workflows: w.starter, Names: names, Now: w.later, Logger: logger,
 		},
+		PublicDNS: names,
 	}
 	w.look()
 	return w

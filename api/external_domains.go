@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"berth/app"
+	"berth/domain"
 )
 
 // ListExternalDomains answers GET /api/v1/external-domains.
@@ -21,6 +22,7 @@ func (s *server) CreateExternalDomain(ctx context.Context, r CreateExternalDomai
 	ctx, actor := caller(ctx)
 	made, err := s.app.ExternalDomains.Create(ctx, actor, app.ExternalDomainInput{
 		Name: r.Body.Name, Site: value(r.Body.Site), AuthServer: value(r.Body.AuthServer), ACMEAccounts: value(r.Body.AcmeAccounts),
+		DNS: value(dnsProvider(r.Body.DNS)), RecordsForAll: value(r.Body.RecordsForAll),
 	})
 	if err != nil {
 		return nil, err
@@ -47,6 +49,7 @@ func (s *server) UpdateExternalDomain(ctx context.Context, r UpdateExternalDomai
 	ctx, actor := caller(ctx)
 	changed, err := s.app.ExternalDomains.Update(ctx, actor, r.ExternalDomain, app.ExternalDomainPatch{
 		Site: r.Body.Site, AuthServer: r.Body.AuthServer, ACMEAccounts: r.Body.AcmeAccounts,
+		DNS: dnsProvider(r.Body.DNS), RecordsForAll: r.Body.RecordsForAll,
 	}, ifMatch(r.Params.IfMatch))
 	if err != nil {
 		return nil, err
@@ -72,6 +75,20 @@ func externalDomainJSON(d app.ExternalDomain) ExternalDomain {
 	}
 	return ExternalDomain{
 		ID: d.ID, Name: d.Name, Site: Ref{ID: d.SiteID, Name: d.Site}, AuthServer: optional(d.AuthServer), AcmeAccounts: &accounts,
-		CreatedAt: d.CreatedAt.UTC(), Version: d.Version,
+		DNS: DNSProvider{
+			Provider: DNSProviderKind(d.DNS.Kind), Server: optional(d.DNS.Server), KeyName: optional(d.DNS.KeyName),
+			KeyAlgorithm: optional(d.DNS.KeyAlgorithm),
+		},
+		RecordsForAll: d.RecordsForAll, CreatedAt: d.CreatedAt.UTC(), Version: d.Version,
+	}
+}
+
+func dnsProvider(in *DNSProviderInput) *domain.DNSProvider {
+	if in == nil {
+		return nil
+	}
+	return &domain.DNSProvider{
+		Kind: domain.DNSProviderKind(in.Provider), Server: value(in.Server), KeyName: value(in.KeyName), KeyAlgorithm: value(in.KeyAlgorithm),
+		Secret: domain.Secret(value(in.Secret)),
 	}
 }

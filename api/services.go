@@ -61,6 +61,11 @@ func serviceJSON(v app.ServiceStatus) Service {
 			out.CertificateMessage = optional(v.Missing)
 		}
 	}
+	if p := v.Public; p.State != "" {
+		out.PublicRecords = &PublicRecords{
+			State: PublicRecordsState(p.State), Records: convert(p.Records, domain.DNSRecord.String), Message: optional(p.Message),
+		}
+	}
 	switch v.Kind {
 	case domain.ServiceHTTP:
 		o := v.HTTP

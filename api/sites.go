@@ -30,7 +30,7 @@ func (s *server) CreateSite(ctx context.Context, r CreateSiteRequestObject) (Cre
 		Name: b.Name, Domain: b.Domain, CIDR: b.CIDR, Gateway: b.Gateway, RangeFirst: b.RangeFirst, RangeLast: b.RangeLast,
 		DynamicFirst: value(b.DynamicFirst), DynamicLast: value(b.DynamicLast), Nameservers: list(value(b.Nameservers)),
 		Forwarders: list(value(b.Forwarders)), LeaseTime: lease,
-		PortFirst: value(b.PortFirst), PortLast: value(b.PortLast),
+		PortFirst: value(b.PortFirst), PortLast: value(b.PortLast), PublicAddresses: value(b.PublicAddresses),
 	})
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (s *server) UpdateSite(ctx context.Context, r UpdateSiteRequestObject) (Upd
 	patch := app.SitePatch{
 		Name: b.Name, Domain: b.Domain, Gateway: b.Gateway, RangeFirst: b.RangeFirst, RangeLast: b.RangeLast,
 		DynamicFirst: b.DynamicFirst, DynamicLast: b.DynamicLast, Nameservers: b.Nameservers, Forwarders: b.Forwarders,
-		PortFirst: b.PortFirst, PortLast: b.PortLast,
+		PortFirst: b.PortFirst, PortLast: b.PortLast, PublicAddresses: b.PublicAddresses,
 	}
 	if b.LeaseTime != nil {
 		patch.LeaseTime = &lease
@@ -120,6 +120,6 @@ func siteJSON(s domain.Site) Site {
 		ID: s.ID, Name: s.Name, State: state, Domain: s.Domain, CIDR: s.CIDR, Gateway: s.Gateway, RangeFirst: s.RangeFirst,
 		RangeLast: s.RangeLast, DynamicFirst: optional(s.DynamicFirst), DynamicLast: optional(s.DynamicLast),
 		Nameservers: list(s.Nameservers), Forwarders: list(s.Forwarders), LeaseTime: s.LeaseTime.Round(time.Second).String(),
-		PortFirst: s.PortFirst, PortLast: s.PortLast, Desired: s.Desired, Published: s.Published, CreatedAt: s.CreatedAt.UTC(), Version: s.Version,
+		PortFirst: s.PortFirst, PortLast: s.PortLast, PublicAddresses: list(s.PublicAddresses), Desired: s.Desired, Published: s.Published, CreatedAt: s.CreatedAt.UTC(), Version: s.Version,
 	}
 }

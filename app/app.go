@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"berth/publicdns"
 	"berth/store"
 )
 
@@ -15,9 +16,10 @@ type Config struct {
 	Workflows Workflows
 	Proxmox   Proxmox
 	Images    ImageSource
-	CA        *http.Transport  // that certificate authorities are reached through
-	Now       func() time.Time // nil = time.Now
-	Logger    *slog.Logger     // nil discards
+	CA        *http.Transport   // that certificate authorities are reached through
+	PublicDNS publicdns.Network // that DNS providers are reached through
+	Now       func() time.Time  // nil = time.Now
+	Logger    *slog.Logger      // nil discards
 	// Patience is how long a start waits for the former run of the same container to close; 0 = 2 s. A run that has just
 	// written its result to SQL needs some milliseconds more to end in Temporal.
 	Patience time.Duration

@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"berth/domain"
+	"berth/publicdns"
 	"berth/store"
 )
 
@@ -19,13 +20,18 @@ type ExternalDomainInput struct {
 	AuthServer string // base URL of an oauth2-proxy; empty for none
 	// ACMEAccounts are names or IDs of those that certificates are ordered from, in the order in which they are tried.
 	ACMEAccounts []string
+	DNS          domain.DNSProvider // the zero value means manual
+	// RecordsForAll asks for public records of the default site's names too.
+	RecordsForAll bool
 }
 
 // ExternalDomainPatch changes an external domain; nil leaves a value as it is. The name stays.
 type ExternalDomainPatch struct {
-	Site         *string
-	AuthServer   *string
-	ACMEAccounts *[]string
+	Site          *string
+	AuthServer    *string
+	ACMEAccounts  *[]string
+	DNS           *domain.DNSProvider // whole, but for a secret that stays when provider and server do
+	RecordsForAll *bool
 }
 
 // ExternalDomain is an external domain with the names of its default site and its ACME accounts.
@@ -41,6 +47,10 @@ func (s *ExternalDomains) Create(
 ) (made ExternalDomain, err error) {
 	at := attempt{action: "external-domain.create", resource: "external-domain", name: in.Name}
 	err = s.change(ctx, actor, at, toAdminister, func(at *attempt) error {
+		provider, err := s.provider(ctx, in.Name, in.DNS, domain.DNSProvider{})
+		if err != nil {
+			return err
+		}
 		return s.Store.Transact(ctx, func(tx *store.Store) error {
 			var f fields
 			name, err := domain.PublicName(in.Name)
@@ -57,7 +67,7 @@ func (s *ExternalDomains) Create(
 			if err != nil {
 				return err
 			}
-			d := domain.ExternalDomain{Name: name, SiteID: home.ID, AuthServer: in.AuthServer, ACMEAccounts: accounts}
+			d := domain.ExternalDomain{Name: name, SiteID: home.ID, AuthServer: in.AuthServer, ACMEAccounts: accounts, DNS: provider, RecordsForAll: in.RecordsForAll}
 			validAuthServer(&f, in.AuthServer)
 			if err := f.err("the external domain"); err != nil {
 				return err
@@ -76,6 +86,29 @@ func (s *ExternalDomains) Create(
 		return ExternalDomain{}, err
 	}
 	return made, nil
+}
+
+// provider checks who is said to answer for the zone of a domain, and asks them whether they let Berth change it. A secret that is not
+// given is the one from before, if it is not to go to somebody else.
+func (s *ExternalDomains) provider(ctx context.Context, name string, given, before domain.DNSProvider) (domain.DNSProvider, error) {
+	p, _ := domain.CleanDNSProvider(given, true)
+	if p.Secret == "" && p.Kind == before.Kind && p.Server == before.Server {
+		given.Secret = before.Secret
+	}
+	p, bad := domain.CleanDNSProvider(given, false)
+	if len(bad) > 0 || !p.Writes() {
+		return p, domain.InvalidFields("the external domain", bad)
+	}
+	if public, err := domain.PublicName(name); err == nil { // else Create says so
+		zone, err := publicdns.Open(public, p, "", s.PublicDNS)
+		if err == nil {
+			err = zone.Check(ctx)
+		}
+		if err != nil {
+			return p, err
+		}
+	}
+	return p, nil
 }
 
 // validAuthServer wants a base URL and nothing that would mean something else once a path is put behind it.
@@ -123,6 +156,21 @@ func (s *ExternalDomains) Update(
 ) (changed ExternalDomain, err error) {
 	at := attempt{action: "external-domain.update", resource: "external-domain", name: ref}
 	err = s.change(ctx, actor, at, toAdminister, func(at *attempt) error {
+		if patch.DNS != nil {
+			d, err := externalDomain(ctx, s.Store, ref)
+			if err != nil {
+				return err
+			}
+			before, err := s.Store.DNSProvider(ctx, d.ID)
+			if err != nil {
+				return err
+			}
+			provider, err := s.provider(ctx, d.Name, *patch.DNS, before)
+			if err != nil {
+				return err
+			}
+			patch.DNS = &provider
+		}
 		return s.Store.Transact(ctx, func(tx *store.Store) error {
 			d, err := externalDomain(ctx, tx, ref)
 			if err != nil {
@@ -144,6 +192,8 @@ func (s *ExternalDomains) Update(
 			}
 			put(&d.AuthServer, patch.AuthServer)
 			validAuthServer(&f, d.AuthServer)
+			put(&d.DNS, patch.DNS)
+			put(&d.RecordsForAll, patch.RecordsForAll)
 			if patch.ACMEAccounts != nil {
 				if d.ACMEAccounts, err = acmeAccounts(ctx, tx, &f, *patch.ACMEAccounts); err != nil {
 					return err

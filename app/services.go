@@ -24,7 +24,26 @@ type ServiceStatus struct {
 	Certificate domain.Certificate // that its host is served with; the zero value means the edges' self-signed ones, or no TLS
 	// Missing says why there is no certificate of an authority yet, in the words of who refused; empty while the first try runs.
 	Missing string
+	Public  PublicRecords // the zero value means that the name needs none of its own
 }
+
+// PublicRecords are the records that public DNS is to have for the name of a service.
+type PublicRecords struct {
+	State   PublicRecordsState
+	Records []domain.DNSRecord
+	Message string // why they could not be written, in the provider's words
+}
+
+// PublicRecordsState tells how far public records are.
+type PublicRecordsState string
+
+// The states of public records.
+const (
+	RecordsPending PublicRecordsState = "pending" // not written yet
+	RecordsWritten PublicRecordsState = "written"
+	RecordsFailing PublicRecordsState = "failing" // the provider refused; it is tried again
+	RecordsManual  PublicRecordsState = "manual"  // an administrator has to make them
+)
 
 // Services lists what a container exposes, with the state that edges give it.
 func (s *Containers) Services(ctx context.Context, actor domain.Actor, ref, siteRef string) ([]ServiceStatus, error) {
@@ -51,18 +70,50 @@ func (s *Containers) Services(ctx context.Context, actor domain.Actor, ref, site
 	if err != nil {
 		return nil, err
 	}
+	home, err := s.Store.Site(ctx, c.SiteID)
+	if err != nil {
+		return nil, err
+	}
+	published, err := s.Store.PublishedNames(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
 	all := make([]ServiceStatus, len(services))
 	for i, v := range services {
 		all[i] = ServiceStatus{Service: v, Edges: v.ServedBy(edges)}
 		if v.Host != "" {
 			all[i].Certificate = domain.CertificateFor(certificates, domains, v.Host, c.SiteID, s.Now())
 			all[i].Missing = missingCertificate(certificates, v)
+			all[i].Public = publicRecords(home, domain.DomainOf(domains, v.Host), published, v)
 		}
 		if by, refused := v.RefusedBy(edges); refused {
 			all[i].State, all[i].Message = domain.ServiceFailing, "edge "+by.Edge+": "+by.Message
 		}
 	}
 	return all, nil
+}
+
+// publicRecords tells what public DNS is to have for a service that is wanted, and whether it has it.
+func publicRecords(home domain.Site, under domain.ExternalDomain, published []domain.PublishedName, v domain.Service) PublicRecords {
+	out := PublicRecords{State: RecordsManual, Records: home.PublicRecords(v.Host)}
+	held := v.State != domain.ServiceRemoving && v.State != domain.ServiceParked
+	if !held || len(out.Records) == 0 || !under.RecordsAt(home.ID) {
+		return PublicRecords{}
+	}
+	if !under.DNS.Writes() {
+		return out
+	}
+	out.State = RecordsPending
+	for _, name := range published {
+		switch {
+		case name.Name != v.Host:
+		case name.Message != "":
+			out.State, out.Message = RecordsFailing, name.Message
+		case name.Has(domain.PublishedName{DomainID: under.ID, ContainerID: v.ContainerID, Records: out.Records}):
+			out.State = RecordsWritten
+		}
+	}
+	return out
 }
 
 // missingCertificate says why the certificate that was ordered for the name of a service is not there.

@@ -28,6 +28,8 @@ type SiteInput struct {
 	LeaseTime    time.Duration // 0 = domain.DefaultLeaseTime
 	PortFirst    int           // of the external ports; 0 in both means the defaults
 	PortLast     int
+	// PublicAddresses lead to the edges from outside: IP addresses, or one DNS name.
+	PublicAddresses []string
 }
 
 // SitePatch changes a site; nil leaves a value as it is. What a site is built on, its CIDR, stays.
@@ -44,6 +46,8 @@ type SitePatch struct {
 	LeaseTime    *time.Duration
 	PortFirst    *int
 	PortLast     *int
+
+	PublicAddresses *[]string
 }
 
 // Create makes a site.
@@ -53,7 +57,7 @@ func (s *Sites) Create(ctx context.Context, actor domain.Actor, in SiteInput) (m
 		fresh := domain.Site{
 			Name: in.Name, Domain: in.Domain, CIDR: in.CIDR, Gateway: in.Gateway, RangeFirst: in.RangeFirst, RangeLast: in.RangeLast,
 			DynamicFirst: in.DynamicFirst, DynamicLast: in.DynamicLast, Nameservers: in.Nameservers, Forwarders: in.Forwarders,
-			LeaseTime: in.LeaseTime, PortFirst: in.PortFirst, PortLast: in.PortLast,
+			LeaseTime: in.LeaseTime, PortFirst: in.PortFirst, PortLast: in.PortLast, PublicAddresses: in.PublicAddresses,
 		}
 		if err := domain.InvalidFields("the site", fresh.Validate()); err != nil {
 			return err
@@ -139,6 +143,7 @@ func resited(s domain.Site, p SitePatch) domain.Site {
 	put(&s.Forwarders, p.Forwarders)
 	put(&s.PortFirst, p.PortFirst)
 	put(&s.PortLast, p.PortLast)
+	put(&s.PublicAddresses, p.PublicAddresses)
 	put(&s.LeaseTime, p.LeaseTime)
 	if s.LeaseTime == 0 {
 		s.LeaseTime = domain.DefaultLeaseTime

@@ -133,6 +133,27 @@ func (e CreatedTokenState) Valid() bool {
 	}
 }
 
+// Defines values for DNSProviderKind.
+const (
+	DNSProviderKindCloudflare DNSProviderKind = "cloudflare"
+	DNSProviderKindManual     DNSProviderKind = "manual"
+	DNSProviderKindRfc2136    DNSProviderKind = "rfc2136"
+)
+
+// Valid indicates whether the value is a known member of the DNSProviderKind enum.
+func (e DNSProviderKind) Valid() bool {
+	switch e {
+	case DNSProviderKindCloudflare:
+		return true
+	case DNSProviderKindManual:
+		return true
+	case DNSProviderKindRfc2136:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EdgeState.
 const (
 	EdgeStateEnrolled EdgeState = "enrolled"
@@ -364,6 +385,30 @@ func (e PowerRequestAction) Valid() bool {
 	case PowerRequestActionStart:
 		return true
 	case PowerRequestActionStop:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PublicRecordsState.
+const (
+	PublicRecordsStateFailing PublicRecordsState = "failing"
+	PublicRecordsStateManual  PublicRecordsState = "manual"
+	PublicRecordsStatePending PublicRecordsState = "pending"
+	PublicRecordsStateWritten PublicRecordsState = "written"
+)
+
+// Valid indicates whether the value is a known member of the PublicRecordsState enum.
+func (e PublicRecordsState) Valid() bool {
+	switch e {
+	case PublicRecordsStateFailing:
+		return true
+	case PublicRecordsStateManual:
+		return true
+	case PublicRecordsStatePending:
+		return true
+	case PublicRecordsStateWritten:
 		return true
 	default:
 		return false
@@ -968,6 +1013,42 @@ type CreatedToken struct {
 // CreatedTokenState defines model for CreatedToken.State.
 type CreatedTokenState string
 
+// DNSProvider Who answers for a public zone. The secret is in no answer.
+type DNSProvider struct {
+	// KeyAlgorithm Of the TSIG key
+	KeyAlgorithm *string `json:"keyAlgorithm,omitempty"`
+
+	// KeyName Name of the TSIG key
+	KeyName *string `json:"keyName,omitempty"`
+
+	// Provider How public records are changed: by an administrator, by Cloudflare's API, or by dynamic updates (RFC 2136) under a TSIG key
+	Provider DNSProviderKind `json:"provider"`
+
+	// Server Host and port of the zone's primary name server (rfc2136), or URL of the API (cloudflare)
+	Server *string `json:"server,omitempty"`
+}
+
+// DNSProviderInput Is given whole. The secret may be left out when provider and server stay.
+type DNSProviderInput struct {
+	// KeyAlgorithm Of the TSIG key (rfc2136); `hmac-sha256` when left out
+	KeyAlgorithm *string `json:"keyAlgorithm,omitempty"`
+
+	// KeyName Name of the TSIG key (rfc2136)
+	KeyName *string `json:"keyName,omitempty"`
+
+	// Provider How public records are changed: by an administrator, by Cloudflare's API, or by dynamic updates (RFC 2136) under a TSIG key
+	Provider DNSProviderKind `json:"provider"`
+
+	// Secret TSIG key in base64 (rfc2136), or API token with Zone:Read and DNS:Edit (cloudflare)
+	Secret *string `json:"secret,omitempty"`
+
+	// Server Host, or host and port, of the zone's primary name server (rfc2136); URL of the API, empty for Cloudflare's own (cloudflare)
+	Server *string `json:"server,omitempty"`
+}
+
+// DNSProviderKind How public records are changed: by an administrator, by Cloudflare's API, or by dynamic updates (RFC 2136) under a TSIG key
+type DNSProviderKind string
+
 // Duration A duration such as `12h` or `30m`
 //
 // Example: 12h
@@ -1089,10 +1170,16 @@ type ExternalDomain struct {
 	// AuthServer Base URL of the oauth2-proxy that signs people in
 	AuthServer *string   `json:"authServer,omitempty"`
 	CreatedAt  time.Time `json:"createdAt"`
-	ID         string    `json:"id"`
+
+	// DNS Who answers for a public zone. The secret is in no answer.
+	DNS DNSProvider `json:"dns"`
+	ID  string      `json:"id"`
 
 	// Name Example: example.com
 	Name string `json:"name"`
+
+	// RecordsForAll Names of the default site get public records too, not only those of other sites
+	RecordsForAll bool `json:"recordsForAll"`
 
 	// Site Another object, by ID and name.
 	Site    Ref   `json:"site"`
@@ -1106,7 +1193,13 @@ type ExternalDomainCreate struct {
 
 	// AuthServer Base URL of an oauth2-proxy, such as https://auth.example.com
 	AuthServer *string `json:"authServer,omitempty"`
-	Name       string  `json:"name"`
+
+	// DNS Is given whole. The secret may be left out when provider and server stay.
+	DNS  *DNSProviderInput `json:"dns,omitempty"`
+	Name string            `json:"name"`
+
+	// RecordsForAll Give names of the default site public records too, not only those of other sites
+	RecordsForAll *bool `json:"recordsForAll,omitempty"`
 
 	// Site ID or name of the default site; may be left out when there is only one
 	Site *string `json:"site,omitempty"`
@@ -1125,7 +1218,11 @@ type ExternalDomainUpdate struct {
 
 	// AuthServer Empty for none
 	AuthServer *string `json:"authServer,omitempty"`
-	Site       *string `json:"site,omitempty"`
+
+	// DNS Is given whole. The secret may be left out when provider and server stay.
+	DNS           *DNSProviderInput `json:"dns,omitempty"`
+	RecordsForAll *bool             `json:"recordsForAll,omitempty"`
+	Site          *string           `json:"site,omitempty"`
 }
 
 // FieldError defines model for FieldError.
@@ -1510,6 +1607,21 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// PublicRecords What public DNS is to have for the host; absent where the records of the domain itself lead to the edges
+type PublicRecords struct {
+	// Message Why they could not be written, in the provider's words
+	Message *string `json:"message,omitempty"`
+
+	// Records Example: ["app.example.com A 203.0.113.7"]
+	Records []string `json:"records"`
+
+	// State `manual` when an administrator has to make them
+	State PublicRecordsState `json:"state"`
+}
+
+// PublicRecordsState `manual` when an administrator has to make them
+type PublicRecordsState string
+
 // Quarantine defines model for Quarantine.
 type Quarantine struct {
 	Addresses []string `json:"addresses"`
@@ -1719,9 +1831,12 @@ type Service struct {
 	LiveSince          *time.Time   `json:"liveSince,omitempty"`
 
 	// Message Why it is failing, in the words of the edge
-	Message *string     `json:"message,omitempty"`
-	Port    int         `json:"port"`
-	SRV     *SRVOptions `json:"srv,omitempty"`
+	Message *string `json:"message,omitempty"`
+	Port    int     `json:"port"`
+
+	// PublicRecords What public DNS is to have for the host; absent where the records of the domain itself lead to the edges
+	PublicRecords *PublicRecords `json:"publicRecords,omitempty"`
+	SRV           *SRVOptions    `json:"srv,omitempty"`
 
 	// State `live` when every edge that is online serves it, and at least one does; `parked` when its container failed and a retry publishes it
 	State  ServiceState   `json:"state"`
@@ -1801,6 +1916,9 @@ type Site struct {
 	// PortLast Last external port
 	PortLast int `json:"portLast"`
 
+	// PublicAddresses That lead to the edges from outside: IP addresses, or one DNS name
+	PublicAddresses []string `json:"publicAddresses"`
+
 	// Published Revision that edges may fetch
 	Published  int64  `json:"published"`
 	RangeFirst string `json:"rangeFirst"`
@@ -1851,6 +1969,9 @@ type SiteCreate struct {
 	// PortLast Last external port for tcp and udp services
 	PortLast *int `json:"portLast,omitempty"`
 
+	// PublicAddresses That lead to the edges from outside: IP addresses, or one DNS name. Public records of services point there
+	PublicAddresses *[]string `json:"publicAddresses,omitempty"`
+
 	// RangeFirst First address for containers
 	RangeFirst string `json:"rangeFirst"`
 
@@ -1893,8 +2014,11 @@ type SiteUpdate struct {
 	Nameservers *[]string `json:"nameservers,omitempty"`
 	PortFirst   *int      `json:"portFirst,omitempty"`
 	PortLast    *int      `json:"portLast,omitempty"`
-	RangeFirst  *string   `json:"rangeFirst,omitempty"`
-	RangeLast   *string   `json:"rangeLast,omitempty"`
+
+	// PublicAddresses IP addresses, or one DNS name; empty for none
+	PublicAddresses *[]string `json:"publicAddresses,omitempty"`
+	RangeFirst      *string   `json:"rangeFirst,omitempty"`
+	RangeLast       *string   `json:"rangeLast,omitempty"`
 }
 
 // Snapshot Everything an edge needs to serve its site.

@@ -57,6 +57,7 @@ type Config struct {
 	LabRegistry  string        `key:"lab_registry" default:"127.0.0.1:5000" help:"address of the lab's image registry"`
 	LabCA        string        `key:"lab_ca" default:"127.0.0.1:14000" help:"address of the lab's certificate authority, Pebble, which speaks ACME"`
 	LabDNS       string        `key:"lab_dns" default:"127.0.0.1:5300" help:"address of the lab's public name server"`
+	LabCloud     string        `key:"lab_cloudflare" default:"127.0.0.1:14100" help:"address of the lab's double of Cloudflare's API, which changes the zone cloud.test"`
 	LabNamespace string        `key:"lab_namespace" default:"berth-lab" help:"network namespace of the lab's guests"`
 	LabNetwork   string        `key:"lab_network" default:"198.18.0.0/24" help:"network of the lab's guests, out of 198.18.0.0/15"`
 	LabNodes     []string      `key:"lab_nodes" default:"pve1,pve2" help:"names of the lab's nodes"`

@@ -113,7 +113,8 @@ type CertificateBegun struct {
 
 // CertificateRevision is the result of steps that change what edges serve.
 type CertificateRevision struct {
-	Revision int64 `json:"revision"` // of the certificate's site; 0 when nothing changed
+	Revision int64 `json:"revision"`          // of the certificate's site; 0 when nothing changed
+	Records  bool  `json:"records,omitempty"` // records in public DNS show the CA what it wants to see
 }
 
 // CertificateFailed is the payload of FailOrder.

@@ -51,7 +51,12 @@ const (
 	ActivityAwaitInstalled    = "AwaitInstalled"
 	ActivityFailOrder         = "FailOrder"
 	ActivityTidyOrder         = "TidyOrder"
+	ActivityTidyRecords       = "TidyRecords"
 	ActivityAwaitIssued       = "AwaitIssued"
+
+	// Public DNS.
+	ActivityPublishNames  = "PublishNames"
+	ActivityWithdrawNames = "WithdrawNames"
 
 	// Whole installation.
 	ActivityReconcile = "Reconcile"
@@ -112,6 +117,8 @@ type Begun struct {
 	Services  int             `json:"services,omitempty"` // that the container exposes
 	// Certificates are those that names of the container still wait for.
 	Certificates []CertificateInput `json:"certificates,omitempty"`
+	// Names are the public names of the container that have records of their own, or are to have or to lose them.
+	Names int `json:"names,omitempty"`
 	// Quarantined says what an earlier operation of the container left behind on a node; empty when nothing.
 	Quarantined string `json:"quarantined,omitempty"`
 }

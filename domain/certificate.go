@@ -150,22 +150,41 @@ func (c Certificate) Due(now time.Time) bool {
 	return !now.Before(c.RenewAt)
 }
 
-// CertificateWanted returns the certificate to order for a public name that a site serves: one for this name alone, shown by HTTP. ok is
-// false when the domain orders none, an administrator brought one, or have has one that was ordered for the name and site already, be it
-// issued or on its way.
+// CertificateWanted returns the certificate to order for a public name that a site serves: where Berth may change the zone and the name
+// is the domain's own or directly below it, and the site is the default one, a wildcard for all of them, shown by DNS; else one for this
+// name alone, shown by HTTP. ok is false when the domain orders none, an administrator brought one, or have has one that was ordered for
+// the name and site already, be it issued or on its way.
 func CertificateWanted(have []Certificate, domains []ExternalDomain, host, siteID string, now time.Time) (c Certificate, ok bool) {
 	d := DomainOf(domains, host)
 	if d.ID == "" || len(d.ACMEAccounts) == 0 || CertificateFor(have, domains, host, siteID, now).Source == CertificateUploaded {
 		return c, false
 	}
-	for _, c := range have {
-		covers, _ := c.Covers(host)
-		if covers && c.Source == CertificateACME && c.SiteID == siteID {
-			return c, false
-		}
+	if slices.ContainsFunc(have, func(c Certificate) bool { return c.orderedFor(d, domains, host, siteID) }) {
+		return c, false
 	}
 	c = Certificate{
 		Names: []string{host}, Source: CertificateACME, State: CertificatePending, DomainID: d.ID, SiteID: siteID, Challenge: HTTP01,
 	}
+	if _, parent, _ := strings.Cut(host, "."); d.DNS.Writes() && d.SiteID == siteID && (host == d.Name || parent == d.Name) {
+		c.Names, c.Challenge = []string{"*." + d.Name, d.Name}, DNS01
+	}
 	return c, true
+}
+
+// orderedFor reports whether a certificate was ordered for a name of the domain at a site, and can still be renewed and used there.
+func (c Certificate) orderedFor(d ExternalDomain, domains []ExternalDomain, host, siteID string) bool {
+	covers, _ := c.Covers(host)
+	return covers && c.Source == CertificateACME && c.SiteID == siteID && c.mayGoTo(domains, siteID) && (c.Challenge != DNS01 || d.DNS.Writes())
+}
+
+// CertificateNeeded reports whether a certificate that was ordered is worth renewing for a public name that its site serves: no other of
+// have serves the name as a wildcard that is renewed anyway.
+func CertificateNeeded(c Certificate, have []Certificate, domains []ExternalDomain, host string) bool {
+	d := DomainOf(domains, host)
+	if !c.orderedFor(d, domains, host, c.SiteID) {
+		return false
+	}
+	return c.Challenge == DNS01 || !slices.ContainsFunc(have, func(other Certificate) bool {
+		return other.Challenge == DNS01 && !other.NotAfter.IsZero() && other.orderedFor(d, domains, host, c.SiteID)
+	})
 }

@@ -109,6 +109,8 @@ type EdgeCertificate struct {
 type Challenge struct {
 	Token            string `json:"token"`
 	KeyAuthorization string `json:"keyAuthorization"`
+	// Record is the name of the TXT record that answers a challenge of type dns-01; empty in what edges answer, so in every snapshot.
+	Record string `json:"record,omitempty"`
 }
 
 // Host is one container of a Snapshot: a DHCP reservation and a DNS name.

@@ -306,8 +306,11 @@ type ExternalDomain struct {
 	AuthServer string // base URL of an oauth2-proxy that signs people in, empty for none
 	// ACMEAccounts are the IDs of those that certificates are ordered from, in the order in which they are tried; none orders none.
 	ACMEAccounts []string
-	CreatedAt    time.Time
-	Version      int64
+	DNS          DNSProvider
+	// RecordsForAll asks for public records of every name, not only of those of other sites than the default one.
+	RecordsForAll bool
+	CreatedAt     time.Time
+	Version       int64
 }
 
 // Holds reports whether a public name belongs to the domain: the domain itself, or a name below it.

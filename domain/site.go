@@ -24,12 +24,15 @@ type Site struct {
 	Nameservers  []string // given by DHCP; empty means the edges' own addresses
 	Forwarders   []string // upstream DNS servers, "ip" or "ip#port"; empty means none
 	LeaseTime    time.Duration
-	PortFirst    int   // first external port for tcp and udp services, inclusive; 0 in both means the defaults
-	PortLast     int   // last external port, inclusive
-	Desired      int64 // revision that the last change of the site's network made
-	Published    int64 // revision that edges may fetch; trails Desired by the debounce
-	CreatedAt    time.Time
-	Version      int64
+	PortFirst    int // first external port for tcp and udp services, inclusive; 0 in both means the defaults
+	PortLast     int // last external port, inclusive
+	// PublicAddresses lead to the edges from outside: IP addresses, or one DNS name. Public records of services point there; with none
+	// there are no records.
+	PublicAddresses []string
+	Desired         int64 // revision that the last change of the site's network made
+	Published       int64 // revision that edges may fetch; trails Desired by the debounce
+	CreatedAt       time.Time
+	Version         int64
 }
 
 // DefaultLeaseTime is the DHCP lease time of a site that names none.
@@ -105,6 +108,9 @@ func (s *Site) Validate() []FieldError {
 	}
 	if s.LeaseTime != 0 && s.LeaseTime < 2*time.Minute {
 		fail("leaseTime", "must be at least 2m, the shortest that dnsmasq accepts")
+	}
+	if rule, ok := validPublicAddresses(s.PublicAddresses); !ok {
+		fail("publicAddresses", "%s", rule)
 	}
 	if s.PortFirst == 0 && s.PortLast == 0 {
 		return bad // the defaults

@@ -23,8 +23,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/miekg/dns"
-
 	"berth/client"
 	"berth/e2e/harness"
 	"berth/lab/nameserver"
@@ -176,7 +174,7 @@ func renewed(t *testing.T, p *harness.Platform, host string, do func(id string))
 		if now.State != client.CertificateStateIssued || now.Serial == nil || *now.Serial == *before.Serial {
 			return fmt.Errorf("it is %s, %s", now.State, deref(now.Message))
 		}
-		conf, err := trustingLab(p, host)
+		conf, err := trustingLab(p, strings.Replace(host, "*.", "app.", 1))
 		if err != nil {
 			return err
 		}
@@ -255,21 +253,14 @@ func signal(t *testing.T, pid int, s syscall.Signal) {
 // update changes a record of the lab's public DNS.
 func update(t *testing.T, p *harness.Platform, add bool, record string) {
 	t.Helper()
-	rr, err := dns.NewRR(record)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := new(dns.Msg).SetUpdate(publicDomain + ".")
+	var removed, added []string
 	if add {
-		m.Insert([]dns.RR{rr})
+		added = append(added, record)
 	} else {
-		m.Remove([]dns.RR{rr})
+		removed = append(removed, record)
 	}
-	m.SetTsig(nameserver.KeyName, nameserver.KeyAlgorithm, 300, time.Now().Unix())
-	c := &dns.Client{Net: "tcp", TsigSecret: map[string]string{nameserver.KeyName: nameserver.KeySecret}}
-	answer, _, err := c.ExchangeContext(t.Context(), m, p.LabDNS())
-	if err != nil || answer.Rcode != dns.RcodeSuccess {
-		t.Fatalf("update %s: %v %v", record, answer, err)
+	if err := (nameserver.Client{Address: p.LabDNS()}).Update(t.Context(), publicDomain, removed, added); err != nil {
+		t.Fatalf("update %s: %v", record, err)
 	}
 }
 
@@ -277,21 +268,7 @@ func update(t *testing.T, p *harness.Platform, add bool, record string) {
 func keysStay(t *testing.T, p *harness.Platform) {
 	var keys [][]byte
 	edge := filepath.Join(p.Data, "edge")
-	walk := func(each func(path string, content []byte)) {
-		err := filepath.WalkDir(p.Data, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || !d.Type().IsRegular() || strings.Contains(path, filepath.Join("lab", "pve")) {
-				return nil //nolint:nilerr // files come and go
-			}
-			content, err := os.ReadFile(path)
-			if err == nil {
-				each(path, content)
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	walk := func(each func(path string, content []byte)) { walkData(t, p, each) }
 	walk(func(path string, content []byte) {
 		_, after, found := bytes.Cut(content, []byte("PRIVATE KEY-----\n"))
 		if found && strings.HasPrefix(path, edge) {
@@ -318,5 +295,23 @@ func keysStay(t *testing.T, p *harness.Platform) {
 		if out, _ := p.Berth(args...); strings.Contains(out, "PRIVATE KEY") {
 			t.Errorf("berth %v shows a private key", args)
 		}
+	}
+}
+
+// walkData shows every file that the platform keeps, but for those of guests.
+func walkData(t *testing.T, p *harness.Platform, each func(path string, content []byte)) {
+	t.Helper()
+	err := filepath.WalkDir(p.Data, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || strings.Contains(path, filepath.Join("lab", "pve")) {
+			return nil //nolint:nilerr // files come and go
+		}
+		content, err := os.ReadFile(path)
+		if err == nil {
+			each(path, content)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -22,6 +22,7 @@ type challengeRow struct {
 	CertificateID    string
 	SiteID           string
 	KeyAuthorization string
+	Record           string
 }
 
 // TableName is GORM's way to name the table.
@@ -54,7 +55,8 @@ func (s *Store) PutCertificateOrder(ctx context.Context, o domain.CertificateOrd
 	})
 }
 
-// DropCertificateOrder forgets the open order for a certificate with its key, and its challenges.
+// DropCertificateOrder forgets the open order for a certificate with its key, and what edges answer for it. Records in public DNS are
+// dropped by DropRecordChallenge, when they are gone.
 func (s *Store) DropCertificateOrder(ctx context.Context, certificateID string) error {
 	return s.Transact(ctx, func(tx *Store) error {
 		if _, err := tx.PutChallenges(ctx, domain.Certificate{ID: certificateID}, nil); err != nil {
@@ -64,48 +66,57 @@ func (s *Store) DropCertificateOrder(ctx context.Context, certificateID string) 
 	})
 }
 
-// forgetOrder drops order and challenges; whoever calls it raises the revision.
+// forgetOrder drops the order and what edges answer for it; whoever calls it raises the revision.
 func (s *Store) forgetOrder(ctx context.Context, certificateID string) error {
-	for _, row := range []any{&certificateOrderRow{}, &challengeRow{}} {
-		if err := s.q(ctx).Where("certificate_id = ?", certificateID).Delete(row).Error; err != nil {
-			return s.fault(err, "end the order")
-		}
+	err := s.q(ctx).Where("certificate_id = ?", certificateID).Delete(&certificateOrderRow{}).Error
+	if err == nil {
+		err = s.q(ctx).Where("certificate_id = ? AND record = ''", certificateID).Delete(&challengeRow{}).Error
 	}
-	return nil
+	return s.fault(err, "end the order")
 }
 
 // PutChallenges makes the edges of a certificate's site answer its challenges, in the place of those before, and returns the revision
-// with them; 0 when nothing differs.
+// with them; 0 when nothing differs. Challenges that records in public DNS answer are kept for whoever takes those away again.
 func (s *Store) PutChallenges(ctx context.Context, c domain.Certificate, challenges []domain.Challenge) (revision int64, err error) {
 	err = s.Transact(ctx, func(tx *Store) error {
 		revision = 0
+		siteID := ""
 		var before []challengeRow
-		if err := tx.q(ctx).Where("certificate_id = ?", c.ID).Find(&before).Error; err != nil {
+		if err := tx.q(ctx).Where("certificate_id = ? AND record = ''", c.ID).Find(&before).Error; err != nil {
 			return tx.fault(err, "list challenges")
 		}
-		if len(before)+len(challenges) == 0 {
-			return nil
-		}
-		if err := tx.q(ctx).Where("certificate_id = ?", c.ID).Delete(&challengeRow{}).Error; err != nil {
-			return tx.fault(err, "replace challenges")
-		}
-		siteID := c.SiteID
 		for _, one := range before {
 			siteID = one.SiteID
 		}
+		if err := tx.q(ctx).Where("certificate_id = ? AND record = ''", c.ID).Delete(&challengeRow{}).Error; err != nil {
+			return tx.fault(err, "replace challenges")
+		}
 		for _, one := range challenges {
-			row := challengeRow{one.Token, c.ID, c.SiteID, one.KeyAuthorization}
+			row := challengeRow{one.Token, c.ID, "", one.KeyAuthorization, one.Record}
+			if one.Record == "" {
+				row.SiteID, siteID = c.SiteID, c.SiteID
+			} else if err := tx.DropRecordChallenge(ctx, one.Token); err != nil {
+				return err
+			}
 			if err := insert(ctx, tx, &row, "challenge"); err != nil {
 				return err
 			}
 		}
-		revision, err = tx.BumpSite(ctx, siteID)
+		if siteID != "" {
+			revision, err = tx.BumpSite(ctx, siteID)
+		}
 		return err
 	})
 	return revision, err
 }
 
-// Challenges lists what edges answer for a certificate, by token.
+// DropRecordChallenge forgets a challenge that a record in public DNS answered.
+func (s *Store) DropRecordChallenge(ctx context.Context, token string) error {
+	err := s.q(ctx).Where("token = ? AND record <> ''", token).Delete(&challengeRow{}).Error
+	return s.fault(err, "forget a challenge")
+}
+
+// Challenges lists what edges and records in public DNS answer for a certificate, by token.
 func (s *Store) Challenges(ctx context.Context, certificateID string) ([]domain.Challenge, error) {
 	return s.challenges(ctx, "certificate_id = ?", certificateID)
 }
@@ -115,7 +126,7 @@ func (s *Store) challenges(ctx context.Context, where string, args ...any) ([]do
 	err := s.q(ctx).Where(where, args...).Order("token").Find(&rows).Error
 	var list []domain.Challenge
 	for _, r := range rows {
-		list = append(list, domain.Challenge{Token: r.Token, KeyAuthorization: r.KeyAuthorization})
+		list = append(list, domain.Challenge{Token: r.Token, KeyAuthorization: r.KeyAuthorization, Record: r.Record})
 	}
 	return list, s.fault(err, "list challenges")
 }

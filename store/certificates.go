@@ -186,7 +186,7 @@ func (s *Store) missingCertificates(ctx context.Context, containerID string) (mi
 	for _, r := range rows {
 		covering := have.Covering(r.Spec.Host)
 		wanted, ok := domain.CertificateWanted(covering, domains, r.Spec.Host, r.SiteID, s.now())
-		if ok && !seen[r.SiteID+wanted.Names[0]] { // a container may publish one name in two ways
+		if ok && !seen[r.SiteID+wanted.Names[0]] { // one name in two ways, or a wildcard for two names
 			seen[r.SiteID+wanted.Names[0]] = true
 			missing = append(missing, wanted)
 		}
@@ -200,12 +200,25 @@ func (s *Store) missingCertificates(ctx context.Context, containerID string) (mi
 	return missing, waiting, nil
 }
 
-// CertificateUsed reports whether a service is published under a name of a certificate at the site that it was ordered for.
+// CertificateUsed reports whether a service is published under a name that a certificate was ordered for at its site, and needs it: a
+// wildcard takes the place of those for single names.
 func (s *Store) CertificateUsed(ctx context.Context, c domain.Certificate) (bool, error) {
 	rows, err := s.serviceRows(ctx, "site_id = ? AND state = ?", c.SiteID, Held)
-	return slices.ContainsFunc(rows, func(r serviceRow) bool {
+	rows = slices.DeleteFunc(rows, func(r serviceRow) bool {
 		covers, _ := c.Covers(r.Spec.Host)
-		return r.Spec.Host != "" && covers
+		return r.Spec.Host == "" || !covers
+	})
+	if err != nil || len(rows) == 0 {
+		return false, err
+	}
+	domains, err := All(func(p Page) ([]domain.ExternalDomain, string, error) { return s.ExternalDomains(ctx, p) })
+	if err != nil {
+		return false, err
+	}
+	all, err := All(func(p Page) ([]domain.Certificate, string, error) { return s.Certificates(ctx, p) })
+	have := domain.ByName(all)
+	return slices.ContainsFunc(rows, func(r serviceRow) bool {
+		return domain.CertificateNeeded(c, have.Covering(r.Spec.Host), domains, r.Spec.Host)
 	}), err
 }
 

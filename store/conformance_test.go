@@ -54,6 +54,8 @@ var suite = []struct {
 	{"Certificates", testCertificates},
 	{"ACMEAccounts", testACMEAccounts},
 	{"CertificatesOrdered", testCertificatesOrdered},
+	{"DNSProviders", testDNSProviders},
+	{"PublishedNames", testPublishedNames},
 	{"Slots", testSlots},
 	{"Breakers", testBreakers},
 	{"NodeImages", testNodeImages},

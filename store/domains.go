@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 
 	"berth/domain"
@@ -14,6 +15,13 @@ type externalDomainRow struct {
 
 	ACMEAccounts []string `gorm:"column:acme_accounts;serializer:json"`
 
+	DNSProvider     domain.DNSProviderKind `gorm:"column:dns_provider"`
+	DNSServer       string                 `gorm:"column:dns_server"`
+	DNSKeyName      string                 `gorm:"column:dns_key_name"`
+	DNSKeyAlgorithm string                 `gorm:"column:dns_key_algorithm"`
+	DNSSecretSealed string                 `gorm:"column:dns_secret_sealed"`
+	RecordsForAll   bool
+
 	CreatedAt micros
 	Version   int64
 }
@@ -21,29 +29,38 @@ type externalDomainRow struct {
 // TableName is GORM's way to name the table.
 func (externalDomainRow) TableName() string { return "external_domains" }
 
-func externalDomainRowOf(d domain.ExternalDomain) externalDomainRow {
+func (s *Store) externalDomainRow(d domain.ExternalDomain) (externalDomainRow, error) {
+	sealed, err := s.seal(providerSecret, d.ID, []byte(d.DNS.Secret.Reveal()))
 	row := externalDomainRow{
 		ID: d.ID, Name: d.Name, SiteID: d.SiteID, AuthServer: d.AuthServer, ACMEAccounts: d.ACMEAccounts,
+		DNSProvider: d.DNS.Kind, DNSServer: d.DNS.Server, DNSKeyName: d.DNS.KeyName,
+		DNSKeyAlgorithm: d.DNS.KeyAlgorithm, DNSSecretSealed: sealed, RecordsForAll: d.RecordsForAll,
 		CreatedAt: microsOf(d.CreatedAt), Version: d.Version,
 	}
 	if row.ACMEAccounts == nil {
 		row.ACMEAccounts = []string{}
 	}
-	return row
+	return row, err
 }
 
 func (r externalDomainRow) domain() domain.ExternalDomain {
 	return domain.ExternalDomain{
 		ID: r.ID, Name: r.Name, SiteID: r.SiteID, AuthServer: r.AuthServer, ACMEAccounts: r.ACMEAccounts,
-		CreatedAt: r.CreatedAt.time(), Version: r.Version,
+		DNS:           domain.DNSProvider{Kind: r.DNSProvider, Server: r.DNSServer, KeyName: r.DNSKeyName, KeyAlgorithm: r.DNSKeyAlgorithm},
+		RecordsForAll: r.RecordsForAll, CreatedAt: r.CreatedAt.time(), Version: r.Version,
 	}
 }
 
 // CreateExternalDomain stores a new external domain. It fills ID, CreatedAt and Version.
 func (s *Store) CreateExternalDomain(ctx context.Context, d *domain.ExternalDomain) error {
 	s.born(&d.ID, &d.CreatedAt, &d.Version)
+	d.DNS.Kind = cmp.Or(d.DNS.Kind, domain.DNSManual)
 	return s.Transact(ctx, func(tx *Store) error {
-		row := externalDomainRowOf(*d)
+		row, err := tx.externalDomainRow(*d)
+		if err != nil {
+			return err
+		}
+		d.DNS.Secret = ""
 		tx.changed(domain.TopicSettings, "external-domain/"+d.ID)
 		return insert(ctx, tx, &row, "external domain "+d.Name)
 	})
@@ -72,15 +89,36 @@ func (s *Store) ExternalDomains(ctx context.Context, p Page) ([]domain.ExternalD
 	return list, next, err
 }
 
-// UpdateExternalDomain replaces an external domain if its version is still d.Version, and raises the revision of every site.
+// DNSProvider returns who answers for the zone of an external domain, with the secret.
+func (s *Store) DNSProvider(ctx context.Context, domainID string) (domain.DNSProvider, error) {
+	row, err := one[externalDomainRow](s, s.q(ctx).Where("id = ?", domainID), "external domain "+domainID)
+	if err != nil {
+		return domain.DNSProvider{}, err
+	}
+	secret, err := s.unseal(providerSecret, row.ID, row.DNSSecretSealed)
+	p := row.domain().DNS
+	p.Secret = domain.Secret(secret)
+	return p, err
+}
+
+// UpdateExternalDomain replaces an external domain if its version is still d.Version, and raises the revision of every site. A provider
+// without a secret keeps the one it had, unless it needs none.
 func (s *Store) UpdateExternalDomain(ctx context.Context, d *domain.ExternalDomain) error {
 	return s.Transact(ctx, func(tx *Store) error {
 		next := *d
 		next.Version++
-		row := externalDomainRowOf(next)
-		if err := replace(ctx, tx, &row, d.ID, d.Version, "external domain "+d.Name); err != nil {
+		row, err := tx.externalDomainRow(next)
+		if err != nil {
 			return err
 		}
+		var keep []string
+		if next.DNS.Writes() && next.DNS.Secret == "" {
+			keep = append(keep, "dns_secret_sealed")
+		}
+		if err := replace(ctx, tx, &row, d.ID, d.Version, "external domain "+d.Name, keep...); err != nil {
+			return err
+		}
+		next.DNS.Secret = ""
 		tx.changed(domain.TopicSettings, "external-domain/"+d.ID)
 		*d = next
 		return tx.bumpSites(ctx)
@@ -114,6 +152,14 @@ func (s *Store) DeleteExternalDomain(ctx context.Context, id string) error {
 		}
 		if n > 0 {
 			return domain.Errorf(domain.Conflict, "external domain %s is in use: %d names are published under it", row.Name, n)
+		}
+		var left int64
+		if err := tx.q(ctx).Model(&publishedNameRow{}).Where("domain_id = ?", id).Count(&left).Error; err != nil {
+			return tx.fault(err, "count records")
+		}
+		if left > 0 {
+			return domain.Errorf(domain.Conflict, "external domain %s still has public records of %d names that are being taken away: try again "+
+				"shortly, or set its DNS provider to manual to leave them", row.Name, left)
 		}
 		tx.changed(domain.TopicSettings, "external-domain/"+id)
 		return remove[externalDomainRow](ctx, tx, id, "external domain "+row.Name)

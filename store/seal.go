@@ -20,11 +20,12 @@ var (
 	accountKey       = sealedColumn{"acme_accounts", "id", "key_sealed"}
 	accountEABKey    = sealedColumn{"acme_accounts", "id", "eab_key_sealed"}
 	orderKey         = sealedColumn{"certificate_orders", "certificate_id", "key_sealed"}
+	providerSecret   = sealedColumn{"external_domains", "id", "dns_secret_sealed"}
 	secretValue      = sealedColumn{"secrets", "name", "value_sealed"}
 )
 
 func sealedColumns() []sealedColumn {
-	return []sealedColumn{clusterToken, containerEnv, registryPassword, certificateKey, accountKey, accountEABKey, orderKey, secretValue}
+	return []sealedColumn{clusterToken, containerEnv, registryPassword, certificateKey, accountKey, accountEABKey, orderKey, providerSecret, secretValue}
 }
 
 func (c sealedColumn) aad(id string) string { return c.table + "/" + c.column + "/" + id }

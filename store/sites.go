@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"berth/domain"
@@ -24,29 +25,37 @@ type siteRow struct {
 	LeaseSeconds int64
 	PortFirst    int
 	PortLast     int
-	Desired      int64
-	Published    int64
-	CreatedAt    micros
-	Version      int64
+
+	PublicAddresses []string `gorm:"serializer:json"`
+
+	Desired   int64
+	Published int64
+	CreatedAt micros
+	Version   int64
 }
 
 // TableName is GORM's way to name the table.
 func (siteRow) TableName() string { return "sites" }
 
 func siteRowOf(s domain.Site) siteRow {
-	return siteRow{
+	row := siteRow{
 		ID: s.ID, Name: s.Name, Domain: s.Domain, CIDR: s.CIDR, Gateway: s.Gateway, RangeFirst: s.RangeFirst, RangeLast: s.RangeLast,
 		DynamicFirst: s.DynamicFirst, DynamicLast: s.DynamicLast, Nameservers: s.Nameservers, Forwarders: s.Forwarders,
-		LeaseSeconds: int64(s.LeaseTime / time.Second), PortFirst: s.PortFirst, PortLast: s.PortLast, Desired: s.Desired, Published: s.Published,
-		CreatedAt: microsOf(s.CreatedAt), Version: s.Version,
+		LeaseSeconds: int64(s.LeaseTime / time.Second), PortFirst: s.PortFirst, PortLast: s.PortLast,
+		PublicAddresses: s.PublicAddresses, Desired: s.Desired, Published: s.Published, CreatedAt: microsOf(s.CreatedAt), Version: s.Version,
 	}
+	if row.PublicAddresses == nil {
+		row.PublicAddresses = []string{}
+	}
+	return row
 }
 
 func (r siteRow) site() domain.Site {
 	return domain.Site{
 		ID: r.ID, Name: r.Name, Domain: r.Domain, CIDR: r.CIDR, Gateway: r.Gateway, RangeFirst: r.RangeFirst, RangeLast: r.RangeLast,
 		DynamicFirst: r.DynamicFirst, DynamicLast: r.DynamicLast, Nameservers: r.Nameservers, Forwarders: r.Forwarders,
-		LeaseTime: time.Duration(r.LeaseSeconds) * time.Second, PortFirst: r.PortFirst, PortLast: r.PortLast, Desired: r.Desired, Published: r.Published,
+		LeaseTime: time.Duration(r.LeaseSeconds) * time.Second, PortFirst: r.PortFirst, PortLast: r.PortLast,
+		PublicAddresses: slices.Concat(r.PublicAddresses), Desired: r.Desired, Published: r.Published,
 		CreatedAt: r.CreatedAt.time(), Version: r.Version,
 	}
 }

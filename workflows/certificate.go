@@ -83,7 +83,13 @@ func (c *certificate) run(ctx workflow.Context) error {
 func (c *certificate) prove(ctx workflow.Context) error {
 	defer func() {
 		whole, _ := workflow.NewDisconnectedContext(ctx)
-		if _, err := quick[none](whole, domain.ActivityTidyOrder, c.step); err != nil {
+		var err error
+		if c.begun.Challenge == domain.DNS01 {
+			_, err = await[none](whole, domain.ActivityTidyRecords, c.step, c.limits("public DNS as before"))
+		} else {
+			_, err = quick[none](whole, domain.ActivityTidyOrder, c.step)
+		}
+		if err != nil {
 			workflow.GetLogger(ctx).Error("challenges left behind", "error", err)
 		}
 	}()
@@ -91,7 +97,7 @@ func (c *certificate) prove(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
-	if shown.Revision != 0 {
+	if shown.Revision != 0 || shown.Records {
 		if err := c.await(ctx, domain.ActivityAwaitChallenge, shown.Revision, "the answer is there for the CA to see"); err != nil {
 			return err
 		}
@@ -106,7 +112,7 @@ func (c *certificate) ask(ctx workflow.Context, activity, summary string) (domai
 	return await[domain.CertificateRevision](ctx, activity, c.step, c.limits(summary))
 }
 
-// await waits for edges.
+// await waits for edges or name servers.
 func (c *certificate) await(ctx workflow.Context, activity string, revision int64, summary string) error {
 	c.progress.enter(ctx, activity, summary)
 	step := c.step

@@ -92,6 +92,7 @@ func (d *deletion) withdraw(ctx workflow.Context) error {
 	if err := soon.served(ctx, withdrawn.Revision).Get(ctx, nil); err != nil {
 		d.progress.note(ctx, "%s", failure(err).Message)
 	}
+	d.withdrawNames(ctx)
 	return nil
 }
 

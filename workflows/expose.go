@@ -28,6 +28,11 @@ func (e *exposure) run(ctx workflow.Context) error {
 		return err
 	}
 	change := e.change()
+	if len(change.Added) > 0 {
+		if err := e.publish(ctx); err != nil {
+			return err
+		}
+	}
 	e.progress.enter(ctx, "network", "edges serve the change")
 	if err := e.served(ctx, change.Revision).Get(ctx, nil); err != nil {
 		return err
@@ -43,6 +48,7 @@ func (e *exposure) run(ctx workflow.Context) error {
 	if len(change.Removed) == 0 {
 		return nil
 	}
+	e.withdrawNames(ctx)
 	e.progress.enter(ctx, "release", "names and ports")
 	return e.letGo(ctx, change.Revision)
 }
@@ -70,5 +76,6 @@ func (e *exposure) restore(ctx workflow.Context) error {
 	if err != nil || restored.Revision == 0 {
 		return err
 	}
+	e.withdrawNames(ctx)
 	return e.letGo(ctx, restored.Revision)
 }

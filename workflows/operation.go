@@ -51,12 +51,42 @@ func (o *operation) served(ctx workflow.Context, revision int64) workflow.Future
 // again only when every edge has let go of them; an edge that is away does not hold up the operation, the reconciler
 // frees them when it is back.
 func (o *operation) release(ctx workflow.Context) error {
-	released, err := quick[domain.Released](ctx, domain.ActivityRelease,
-		domain.ReleaseInput{OperationInput: o.in, Quarantine: o.leftover})
-	if err != nil || released.Revision == 0 {
+	revision, err := o.released(ctx)
+	if err != nil || revision == 0 {
 		return err
 	}
-	return o.letGo(ctx, released.Revision)
+	return o.letGo(ctx, revision)
+}
+
+// released gives them back without waiting, and returns the revision that has them no longer; 0 when nothing was held.
+func (o *operation) released(ctx workflow.Context) (revision int64, err error) {
+	released, err := quick[domain.Released](ctx, domain.ActivityRelease,
+		domain.ReleaseInput{OperationInput: o.in, Quarantine: o.leftover})
+	return released.Revision, err
+}
+
+// publish sees to it that public DNS leads the container's names to their site.
+func (o *operation) publish(ctx workflow.Context) error {
+	if o.begun.Names == 0 {
+		return nil
+	}
+	o.progress.enter(ctx, "public DNS", "records of public names")
+	_, err := await[none](ctx, domain.ActivityPublishNames, o.in,
+		limits{total: o.limit.Network, heartbeat: o.limit.Heartbeat, summary: "records of public names"})
+	return err
+}
+
+// withdrawNames takes records from public DNS that the container's names have no longer. A provider that is away holds nothing up: the
+// reconciler goes on.
+func (o *operation) withdrawNames(ctx workflow.Context) {
+	if o.begun.Names == 0 {
+		return
+	}
+	_, err := await[none](ctx, domain.ActivityWithdrawNames, o.in,
+		limits{total: o.limit.Network, heartbeat: o.limit.Heartbeat, summary: "records of names that are given up"})
+	if err != nil {
+		o.progress.note(ctx, "%s Records are left in public DNS until the reconciler can take them away.", domain.Sentence(failure(err).Message))
+	}
 }
 
 // letGo waits until every edge serves a revision that has no longer what was given up.

@@ -16,7 +16,7 @@ const maxPlacements = 5
 // request; the run begins with the container's reservation on its way to the edges.
 func Provision(ctx workflow.Context, in domain.OperationInput) error {
 	p := provision{}
-	p.saga.before("address, MAC and DNS name", p.release)
+	p.saga.before("address, MAC and DNS name", p.giveUp)
 	err := p.begin(ctx, "Provision", in)
 	if err == nil {
 		err = p.run(ctx)
@@ -67,10 +67,23 @@ func (p *provision) run(ctx workflow.Context) error {
 	if p.begun.Services == 0 {
 		return nil
 	}
+	if err := p.publish(ctx); err != nil {
+		return err
+	}
 	if err := p.certify(ctx); err != nil {
 		return err
 	}
 	return p.live(ctx, nil)
+}
+
+// giveUp gives back what the request reserved, and what public DNS has of it.
+func (p *provision) giveUp(ctx workflow.Context) error {
+	released, err := p.released(ctx)
+	if err != nil || released == 0 {
+		return err
+	}
+	p.withdrawNames(ctx)
+	return p.letGo(ctx, released)
 }
 
 // place finds a node that takes the container and creates it there; a node that refuses is left out and the next tried.

@@ -14,10 +14,11 @@ import (
 
 // Names of the demo site, which the lab starts with.
 const (
-	demoSite   = "demo"
-	demoDomain = "demo.internal"
-	demoPublic = "demo.test" // external domain; a name that is nobody's (RFC 6761)
-	demoEdge   = "edge1"
+	demoSite    = "demo"
+	demoDomain  = "demo.internal"
+	demoPublic  = "demo.test"  // external domain; a name that is nobody's (RFC 6761)
+	cloudPublic = "cloud.test" // zone of the double of Cloudflare
+	demoEdge    = "edge1"
 
 	demoAuthority = "lab" // ACME account
 	adminName     = "admin"

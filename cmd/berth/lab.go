@@ -25,6 +25,7 @@ import (
 	"berth/config"
 	"berth/domain"
 	"berth/lab/ca"
+	"berth/lab/cloudflare"
 	"berth/lab/guest"
 	"berth/lab/images"
 	"berth/lab/nameserver"
@@ -64,6 +65,7 @@ type lab struct {
 	runtime  guest.Runtime
 	cluster  *pve.Cluster
 	dns      *nameserver.Server // nil without a network, as authority
+	cloud    *cloudflare.Server
 	ca       *ca.CA
 	cert     []byte // PEM of the certificate of the lab's APIs
 	images   []images.Image
@@ -98,14 +100,23 @@ func startLab(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *l
 // labValidity is how long the lab's certificates are valid, as Let's Encrypt's are.
 const labValidity = 90 * 24 * time.Hour
 
-// startCA starts public DNS, in which the demo domain leads to the edge, and a certificate authority that believes it. Simulated guests
+// startCA starts public DNS, in which the lab's zones lead to the edge, and a certificate authority that believes it. Simulated guests
 // have no edge, so there is nothing to certify.
 func (l *lab) startCA(ctx context.Context) (err error) {
 	if l.network == nil {
 		return nil
 	}
 	l.dns, err = nameserver.Start(context.WithoutCancel(ctx), nameserver.Config{
-		Dir: filepath.Join(l.cfg.Data, "lab", "dns"), Listen: l.cfg.LabDNS, Zone: demoPublic, Address: l.network.Gateway().Addr(), Log: l.logger,
+		Dir: filepath.Join(l.cfg.Data, "lab", "dns"), Listen: l.cfg.LabDNS, Zones: []string{demoPublic, cloudPublic}, Address: l.network.Gateway().Addr(), Log: l.logger,
+	})
+	if err != nil {
+		return err
+	}
+	l.cloud, err = cloudflare.Start(cloudflare.Config{
+		Listen: l.cfg.LabCloud, Zone: cloudPublic, Nameservers: []string{"ns." + cloudPublic},
+		Apply: func(remove, add []cloudflare.Record) error {
+			return l.dns.Update(context.WithoutCancel(ctx), cloudPublic, cloudflare.Lines(remove), cloudflare.Lines(add))
+		},
 	})
 	if err != nil {
 		return err
@@ -241,7 +252,7 @@ func labAddresses(cfg config.Config) []string {
 
 // labPorts is all that the lab listens on.
 func labPorts(cfg config.Config) []string {
-	return append(labAddresses(cfg), cfg.LabRegistry, cfg.LabCA, cfg.LabDNS)
+	return append(labAddresses(cfg), cfg.LabRegistry, cfg.LabCA, cfg.LabDNS, cfg.LabCloud)
 }
 
 // certificate returns the API's self-signed certificate, made at the first start.
@@ -296,6 +307,9 @@ func (l *lab) stop(ctx context.Context) error {
 	var errs []error
 	if l.ca != nil {
 		l.ca.Stop()
+	}
+	if l.cloud != nil {
+		errs = append(errs, l.cloud.Stop())
 	}
 	if l.dns != nil {
 		l.dns.Stop()

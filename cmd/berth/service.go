@@ -222,7 +222,7 @@ func serviceColumns(s *session) []column[client.Service] {
 		{title: "Certificate", cell: func(v v) string { return text((*string)(v.Certificate)) }},
 		{title: "Edges", cell: func(v v) string { return servedBy(v.Edges) }},
 		{title: "Live", cell: func(v v) string { return s.age(v.LiveSince) }},
-		{title: "Message", cell: func(v v) string { return text(cmp.Or(v.Message, v.CertificateMessage)) }},
+		{title: "Message", cell: func(v v) string { return text(cmp.Or(v.Message, recordsMessage(v), v.CertificateMessage)) }},
 	}
 }
 
@@ -242,4 +242,15 @@ func servedBy(edges []client.ServedBy) string {
 		out += " (" + strings.Join(not, ", ") + ")"
 	}
 	return out
+}
+
+// recordsMessage says what is missing in public DNS.
+func recordsMessage(v client.Service) *string {
+	if v.PublicRecords == nil {
+		return nil
+	}
+	if v.PublicRecords.State == client.PublicRecordsStateManual {
+		return optional("public DNS must have " + strings.Join(v.PublicRecords.Records, ", "))
+	}
+	return v.PublicRecords.Message
 }

@@ -55,6 +55,7 @@ type siteFlags struct {
 	nameservers, forwarders                                           []string
 	lease                                                             time.Duration
 	portFirst, portLast                                               int
+	public                                                            []string
 }
 
 func (f *siteFlags) add(cmd *cobra.Command) {
@@ -69,6 +70,7 @@ func (f *siteFlags) add(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.forwarders, "forwarder", nil, "upstream DNS server, IP or IP#PORT")
 	flags.IntVar(&f.portFirst, "port-first", 0, "first external port for tcp and udp services")
 	flags.IntVar(&f.portLast, "port-last", 0, "last external port for them")
+	flags.StringSliceVar(&f.public, "public-address", nil, "address that leads to the edges from outside, or one DNS name that does; public records of services point there")
 	flags.DurationVar(&f.lease, "lease-time", 0, "DHCP lease time, such as 12h")
 }
 
@@ -88,6 +90,7 @@ func siteCreate() *cobra.Command {
 			Nameservers: given(cmd, "nameserver", f.nameservers), Forwarders: given(cmd, "forwarder", f.forwarders),
 			LeaseTime: given(cmd, "lease-time", f.lease.String()),
 			PortFirst: given(cmd, "port-first", f.portFirst), PortLast: given(cmd, "port-last", f.portLast),
+			PublicAddresses: given(cmd, "public-address", f.public),
 		}
 		answer, err := s.CreateSiteWithResponse(ctx, body)
 		if err != nil {
@@ -113,6 +116,7 @@ func siteUpdate() *cobra.Command {
 			Nameservers: given(cmd, "nameserver", f.nameservers), Forwarders: given(cmd, "forwarder", f.forwarders),
 			LeaseTime: given(cmd, "lease-time", f.lease.String()),
 			PortFirst: given(cmd, "port-first", f.portFirst), PortLast: given(cmd, "port-last", f.portLast),
+			PublicAddresses: given(cmd, "public-address", f.public),
 		}
 		answer, err := s.UpdateSiteWithResponse(ctx, args[0], nil, body)
 		if err != nil {
@@ -175,6 +179,7 @@ func siteColumns(s *session) []column[client.Site] {
 		{title: "Name servers", detail: true, cell: func(v v) string { return strings.Join(v.Nameservers, ", ") }},
 		{title: "Forwarders", detail: true, cell: func(v v) string { return strings.Join(v.Forwarders, ", ") }},
 		{title: "External ports", detail: true, cell: func(v v) string { return fmt.Sprintf("%d-%d", v.PortFirst, v.PortLast) }},
+		{title: "Public addresses", detail: true, cell: func(v v) string { return strings.Join(v.PublicAddresses, ", ") }},
 		{title: "Lease time", detail: true, cell: func(v v) string { return v.LeaseTime }},
 		{title: "Revision", cell: func(v v) string { return fmt.Sprintf("%d/%d", v.Published, v.Desired) }},
 		{title: "Age", cell: func(v v) string { return s.age(&v.CreatedAt) }},

@@ -31,7 +31,7 @@ func standalone(ctx context.Context, cfg config.Config, logger *slog.Logger) err
 		return domain.Errorf(domain.Unavailable, "data folder: %w", err)
 	}
 	if cfg.Lab {
-		cfg.DialAllow = append(cfg.DialAllow, cfg.LabRegistry, cfg.LabCA)
+		cfg.DialAllow = append(cfg.DialAllow, cfg.LabRegistry, cfg.LabCA, cfg.LabDNS, cfg.LabCloud)
 	}
 	// What is running is stopped in the reverse order of its start, with ctx over.
 	var stops []func() error

@@ -22,6 +22,7 @@ import (
 	"berth/guarded"
 	"berth/oci"
 	"berth/proxmox"
+	"berth/publicdns"
 	"berth/secret"
 	"berth/store"
 )
@@ -96,7 +97,7 @@ func openSystem(ctx context.Context, cfg config.Config, logger *slog.Logger) (*s
 	s.images = oci.Registry{Transport: guarded.Dialer{Allow: cfg.DialAllow}.Transport(), Logins: st}
 	s.app = app.New(app.Config{
 		Store: st, Watcher: s.watcher, Workflows: s.flows, Images: s.images, Logger: logger,
-		CA:      guarded.Dialer{Allow: cfg.DialAllow}.Transport(),
+		CA: guarded.Dialer{Allow: cfg.DialAllow}.Transport(), PublicDNS: s.publicDNS(),
 		Proxmox: &inspector{observer: s.observer(), logger: logger, called: s.called},
 	})
 	return s, nil
@@ -135,11 +136,19 @@ func challengeClient() *http.Client {
 	return c
 }
 
+// publicDNS is how DNS providers are reached.
+func (s *system) publicDNS() publicdns.Network {
+	d := guarded.Dialer{Allow: s.cfg.DialAllow}
+	return publicdns.Network{HTTP: d.Transport(), Dial: d.DialContext}
+}
+
 // debounce is how long the changes of a site's network are gathered before the edges see them.
 const debounce = 50 * time.Millisecond
 
 // activities returns everything that a worker runs.
 func (s *system) activities() activities.Set {
+	zones := activities.Zones{Store: s.store, Network: s.publicDNS()}
+	names := &activities.PublicDNS{Store: s.store, Zones: zones, Now: time.Now, Logger: s.logger}
 	return activities.Set{
 		Records: &activities.Records{
 			Store: s.store, Deadlines: domain.DefaultDeadlines().Scale(s.cfg.DeadlineScale), Debounce: debounce, Now: time.Now, Logger: s.logger,
@@ -148,12 +157,15 @@ func (s *system) activities() activities.Set {
 		Network: &activities.Network{Store: s.store, Changed: s.flows.NetworkChanged, Poll: guestPoll, Logger: s.logger},
 		Proxmox: &activities.Proxmox{Store: s.store, Clients: s.clients, Images: s.images, Poll: guestPoll, Now: time.Now, Logger: s.logger},
 		Certificates: &activities.Certificates{
-			Store: s.store, CA: guarded.Dialer{Allow: s.cfg.DialAllow}.Transport(), Edges: challengeClient(),
+			Store: s.store, CA: guarded.Dialer{Allow: s.cfg.DialAllow}.Transport(), Edges: challengeClient(), Zones: zones,
 			Changed: s.flows.NetworkChanged, Deadlines: domain.DefaultDeadlines().Scale(s.cfg.DeadlineScale), Poll: certificatePoll,
 			Now: time.Now, Logger: s.logger,
 		},
-		Observer:   s.observer(),
-		Reconciler: &activities.Reconciler{Store: s.store, Clients: s.clients, Workflows: s.flows, ImageMaxAge: s.cfg.ImageMaxAge, Now: time.Now, Logger: s.logger},
+		PublicDNS: names,
+		Observer:  s.observer(),
+		Reconciler: &activities.Reconciler{
+			Store: s.store, Clients: s.clients, Workflows: s.flows, Names: names, ImageMaxAge: s.cfg.ImageMaxAge, Now: time.Now, Logger: s.logger,
+		},
 	}
 }
 

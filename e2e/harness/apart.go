@@ -34,7 +34,7 @@ func (p *Platform) Apart() {
 		p.t.Fatal(err)
 	}
 	p.settings["TEMPORAL_ADDRESS"] = p.Temporal
-	p.settings["BERTH_DIAL_ALLOW"] = p.Registry + "," + p.settings["BERTH_LAB_CA"]
+	p.settings["BERTH_DIAL_ALLOW"] = p.Registry + "," + p.settings["BERTH_LAB_CA"] + "," + p.LabDNS() + "," + p.LabCloudflare()
 	berth := p.binary("berth")
 	p.roles["lab"] = role{argv: []string{berth, "lab"}, up: func() { p.awaitListening(strings.TrimPrefix(p.LabURL, "https://")) }}
 	p.roles["api"] = role{argv: []string{berth, "api"}, up: func() { p.awaitListening(strings.TrimPrefix(p.API, "http://")) }}

@@ -14,7 +14,21 @@ import (
 // Berth runs the command line client as a user does, and returns what it prints and its exit code.
 func (p *Platform) Berth(arguments ...string) (out string, code int) {
 	p.t.Helper()
+	return p.berth("", arguments...)
+}
+
+// BerthInput runs a command that reads a secret from standard input, and fails the test when it fails.
+func (p *Platform) BerthInput(input string, arguments ...string) {
+	p.t.Helper()
+	if _, code := p.berth(input, arguments...); code != 0 {
+		p.t.Fatalf("berth %v ends with exit code %d", arguments, code)
+	}
+}
+
+func (p *Platform) berth(input string, arguments ...string) (out string, code int) {
+	p.t.Helper()
 	cmd := exec.CommandContext(p.t.Context(), p.binary("berth"), arguments...)
+	cmd.Stdin = strings.NewReader(input)
 	// A user's shell has these two and none of the server's settings.
 	cmd.Env = p.bare(map[string]string{"BERTH_URL": p.API, "BERTH_TOKEN": p.Token})
 	var stdout, stderr bytes.Buffer

@@ -156,7 +156,7 @@ func (c *composition) role(name string, up func(), more ...string) {
 	c.p.t.Helper()
 	argv, env := c.command(name)
 	if strings.HasPrefix(name, "api-") || strings.HasPrefix(name, "worker-") {
-		env["BERTH_DIAL_ALLOW"] = c.p.Registry + "," + c.p.settings["BERTH_LAB_CA"] // the lab's are on this host
+		env["BERTH_DIAL_ALLOW"] = c.p.Registry + "," + c.p.settings["BERTH_LAB_CA"] + "," + c.p.LabDNS() + "," + c.p.LabCloudflare() // the lab's are on this host
 		env["BERTH_RECONCILE_INTERVAL"], env["BERTH_OBSERVE_INTERVAL"] = "3s", "1s"
 	}
 	for _, pair := range more {

@@ -104,7 +104,7 @@ func (p *Platform) prepare(o Options) (err error) {
 	if p.Network, err = freeNetwork(); err != nil {
 		return err
 	}
-	ports, err := process.FreeAddresses(8)
+	ports, err := process.FreeAddresses(9)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (p *Platform) prepare(o Options) (err error) {
 	}
 	p.settings = map[string]string{
 		"BERTH_DATA": p.Data, "BERTH_LISTEN": ports[0], "BERTH_TEMPORAL_LISTEN": ports[1], "BERTH_TEMPORAL_UI": ports[2],
-		"BERTH_LAB_LISTEN": ports[3], "BERTH_LAB_REGISTRY": ports[4], "BERTH_LAB_CA": ports[6], "BERTH_LAB_DNS": ports[7], "BERTH_LAB_NAMESPACE": p.Namespace,
+		"BERTH_LAB_LISTEN": ports[3], "BERTH_LAB_REGISTRY": ports[4], "BERTH_LAB_CA": ports[6], "BERTH_LAB_DNS": ports[7], "BERTH_LAB_CLOUDFLARE": ports[8], "BERTH_LAB_NAMESPACE": p.Namespace,
 		"BERTH_LAB_NETWORK": p.Network.String(), "BERTH_LAB_NODES": strings.Join(Nodes, ","), "BERTH_LAB_GUESTS": guests,
 		"BERTH_LAB_CACHE":      filepath.Join(p.root, ".cache", "lab-images"), // shared: building Debian takes half a minute
 		"BERTH_DEADLINE_SCALE": fmt.Sprint(scale), "BERTH_RECONCILE_INTERVAL": interval.String(), "BERTH_OBSERVE_INTERVAL": "1s",
@@ -268,3 +268,6 @@ func (p *Platform) end() {
 
 // LabDNS is where the lab's public name server answers.
 func (p *Platform) LabDNS() string { return p.settings["BERTH_LAB_DNS"] }
+
+// LabCloudflare is the address of the lab's double of Cloudflare's API.
+func (p *Platform) LabCloudflare() string { return p.settings["BERTH_LAB_CLOUDFLARE"] }

@@ -1,4 +1,4 @@
-// Package nameserver is the public DNS of the lab: a real name server (Knot DNS) that is authoritative for one zone and takes dynamic
+// Package nameserver is the public DNS of the lab: a real name server (Knot DNS) that is authoritative for some zones and takes dynamic
 // updates (RFC 2136) under a TSIG key (RFC 8945).
 package nameserver
 
@@ -29,15 +29,16 @@ const (
 type Config struct {
 	Dir     string     // of its files, which are made anew at each start
 	Listen  string     // host:port, UDP and TCP
-	Zone    string     // such as "demo.test"
-	Address netip.Addr // that the zone and every name in it has
+	Zones   []string   // such as "demo.test"
+	Address netip.Addr // that the zones and every name in them have
 	Log     *slog.Logger
 }
 
 // Server is a running name server.
 type Server struct {
 	*process.Supervisor
-	listen, zone string
+	Client
+	zones []string
 }
 
 // Start starts the server and returns when it answers.
@@ -53,10 +54,14 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, text := range map[string]string{"knot.conf": configuration, "zone": zone} {
+	files := map[string]string{"knot.conf": configuration}
+	for _, name := range c.Zones {
+		files[name] = zone
+	}
+	for name, text := range files {
 		var b bytes.Buffer
 		err := template.Must(template.New(name).Parse(text)).Execute(&b, map[string]any{
-			"Dir": dir, "Address": at.Addr(), "Port": at.Port(), "Zone": c.Zone, "Edge": c.Address, "Key": KeyName, "Secret": KeySecret,
+			"Dir": dir, "Address": at.Addr(), "Port": at.Port(), "Zones": c.Zones, "Zone": name, "Edge": c.Address, "Key": KeyName, "Secret": KeySecret,
 		})
 		if err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o600)); err != nil {
 			return nil, err
@@ -66,7 +71,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{listen: c.Listen, zone: dns.Fqdn(c.Zone)}
+	s := &Server{Client: Client{c.Listen}, zones: c.Zones}
 	s.Supervisor, err = process.Start(ctx, process.Child{
 		Command: []string{"knotd", "-c", filepath.Join(dir, "knot.conf")}, Ready: s.ready, Output: log, Log: c.Log,
 	})
@@ -77,11 +82,16 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 }
 
 func (s *Server) ready(ctx context.Context) error {
-	answer, _, err := new(dns.Client).ExchangeContext(ctx, new(dns.Msg).SetQuestion(s.zone, dns.TypeSOA), s.listen)
-	if err == nil && len(answer.Answer) == 0 {
-		err = errors.New("the zone is not loaded")
+	for _, zone := range s.zones {
+		answer, _, err := new(dns.Client).ExchangeContext(ctx, new(dns.Msg).SetQuestion(dns.Fqdn(zone), dns.TypeSOA), s.Address)
+		if err == nil && len(answer.Answer) == 0 {
+			err = fmt.Errorf("zone %s is not loaded", zone)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 const configuration = `server:
@@ -104,11 +114,11 @@ acl:
     key: {{.Key}}
     action: [update, transfer]
 zone:
-  - domain: {{.Zone}}
-    file: "{{.Dir}}/zone"
+{{range .Zones}}  - domain: {{.}}
+    file: "{{$.Dir}}/{{.}}"
     zonefile-sync: -1
     acl: berth
-`
+{{end}}`
 
 const zone = `$ORIGIN {{.Zone}}.
 $TTL 5
