@@ -23,6 +23,12 @@ func certifying(s *script) *script {
 	return s
 }
 
+// byDNS lets a script order a wildcard.
+func byDNS(s *script) *script {
+	s.byDNS = true
+	return s
+}
+
 func TestCertificate(t *testing.T) {
 	proved := []string{domain.ActivityAuthorize, domain.ActivityAwaitChallenge, domain.ActivityAnswer, domain.ActivityTidyOrder}
 	issued := sequence([]string{domain.ActivityRegister, domain.ActivityOrder}, proved,
@@ -35,7 +41,14 @@ func TestCertificate(t *testing.T) {
 		order  []string
 		fails  bool
 	}{
-		"issued":        {ordering("ca-1"), certificateIn, sequence(begin, issued), false},
+		"issued": {ordering("ca-1"), certificateIn, sequence(begin, issued), false},
+		"by DNS": {
+			byDNS(ordering("ca-1")), certificateIn, sequence(begin, issued[:5], []string{domain.ActivityTidyRecords}, issued[6:]), false,
+		},
+		"refused by DNS": {
+			byDNS(ordering("ca-1")).failing(domain.ActivityAwaitChallenge, refused("The name servers do not have it.")), certificateIn,
+			sequence(begin, issued[:4], []string{domain.ActivityTidyRecords}, failed), true,
+		},
 		"nothing to do": {ordering(), certificateIn, begin, false},
 		"revoked": {
 			ordering("ca-1"),

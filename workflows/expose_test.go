@@ -89,3 +89,35 @@ func TestDeleteStopsTrafficFirst(t *testing.T) {
 		t.Errorf("ends %s: %s", got.Result, got.Message)
 	}
 }
+
+// named gives the container of a script names with records of their own.
+func named(s *script) *script {
+	s.begun.Names = 1
+	return s
+}
+
+func TestPublicDNSComesFirstAndGoesLast(t *testing.T) {
+	r := execute(t, named(exposing(placedScript())), domain.WorkflowExpose, input(domain.OpExpose))
+	r.wantOrder(t, sequence([]string{
+		domain.ActivityBegin, domain.ActivityPublishNames, domain.ActivityAwaitServed, domain.ActivityAwaitLive, domain.ActivityWithdrawNames,
+		domain.ActivityAwaitReleased,
+	}, ended))
+	r = execute(t, named(exposing(placedScript())).failing(domain.ActivityPublishNames, refused("The name is somebody else's.")),
+		domain.WorkflowExpose, input(domain.OpExpose))
+	r.wantOrder(t, sequence([]string{
+		domain.ActivityBegin, domain.ActivityPublishNames, domain.ActivityRestore, domain.ActivityWithdrawNames, domain.ActivityAwaitReleased,
+	}, ended))
+	if got := r.finish(t); got.Result != domain.OpFailed || got.Step != "public DNS" {
+		t.Errorf("ends %s in step %q", got.Result, got.Step)
+	}
+	r = execute(t, named(exposing(placedScript())).failing(domain.ActivityWithdrawNames, refused("The provider is away.")),
+		domain.WorkflowDelete, input(domain.OpDelete))
+	if got := r.finish(t); got.Result != domain.OpSucceeded {
+		t.Errorf("a delete whose provider refuses ends %s: %s", got.Result, got.Message)
+	}
+	r = execute(t, named(exposing(newScript())).failing(domain.ActivityAwaitLive, refused("The port is taken.")),
+		domain.WorkflowProvision, input(domain.OpProvision))
+	if calls := r.order(); r.count(domain.ActivityWithdrawNames) != 1 {
+		t.Errorf("a provision that is undone leaves its records: %v", calls)
+	}
+}

@@ -61,6 +61,14 @@ func scenarios() []scenario {
 			exposing(placedScript()).failing(domain.ActivityAwaitLive, refused("The port is taken.")),
 		},
 		{"expose-certified", domain.WorkflowExpose, input(domain.OpExpose), certifying(exposing(placedScript()))},
+		{"expose-named", domain.WorkflowExpose, input(domain.OpExpose), named(exposing(placedScript()))},
+		{
+			"expose-named-undone", domain.WorkflowExpose, input(domain.OpExpose),
+			named(exposing(placedScript())).failing(domain.ActivityPublishNames, refused("The name is somebody else's.")),
+		},
+		{"provision-named", domain.WorkflowProvision, input(domain.OpProvision), named(exposing(newScript()))},
+		{"delete-named", domain.WorkflowDelete, input(domain.OpDelete), named(exposing(placedScript()))},
+		{"certificate-by-dns", domain.WorkflowCertificate, certificateIn, byDNS(ordering("ca-1"))},
 		{"certificate-issued", domain.WorkflowCertificate, certificateIn, ordering("ca-1")},
 		{
 			"certificate-of-another-authority", domain.WorkflowCertificate, certificateIn,

@@ -26,6 +26,7 @@ type script struct {
 	nodes     []domain.Placed // what Place offers, in this order, less what is excluded
 	leftover  string          // what Destroy leaves
 	accounts  []string        // what BeginOrder offers, in this order, less what was tried
+	byDNS     bool            // the CA is shown control of names by records, not by edges
 	restart   bool            // what Reconfigure says about it
 	goneAfter int             // how many looks at a cluster it takes until it is gone; 0 = it stays
 
@@ -158,6 +159,7 @@ func (s *script) register(r worker.ActivityRegistry) {
 	for _, name := range []string{
 		domain.ActivityRemove, domain.ActivityConfigure, domain.ActivityGrant, domain.ActivityRevoke,
 		domain.ActivityStart, domain.ActivityVerify, domain.ActivityRevert, domain.ActivityDisown,
+		domain.ActivityPublishNames, domain.ActivityWithdrawNames,
 	} {
 		add(name, answer(s, name, always[domain.OperationInput](nothing{})))
 	}
@@ -169,19 +171,31 @@ func (s *script) register(r worker.ActivityRegistry) {
 		add(name, answer(s, name, always[domain.OperationInput](domain.Released{Revision: 11})))
 	}
 	for _, name := range []string{
-		domain.ActivityRevokeCertificate, domain.ActivityRegister, domain.ActivityOrder, domain.ActivityAuthorize, domain.ActivityAnswer,
+		domain.ActivityRevokeCertificate, domain.ActivityRegister, domain.ActivityOrder, domain.ActivityAnswer,
 		domain.ActivityFinalize, domain.ActivityInstall,
 	} {
 		add(name, answer(s, name, always[domain.CertificateStep](domain.CertificateRevision{Revision: 12})))
 	}
-	for _, name := range []string{domain.ActivityAwaitChallenge, domain.ActivityAwaitInstalled, domain.ActivityTidyOrder} {
+	add(domain.ActivityAuthorize, answer(s, domain.ActivityAuthorize, func(domain.CertificateStep) (domain.CertificateRevision, error) {
+		if s.byDNS {
+			return domain.CertificateRevision{Records: true}, nil
+		}
+		return domain.CertificateRevision{Revision: 12}, nil
+	}))
+	for _, name := range []string{
+		domain.ActivityAwaitChallenge, domain.ActivityAwaitInstalled, domain.ActivityTidyOrder, domain.ActivityTidyRecords,
+	} {
 		add(name, answer(s, name, always[domain.CertificateStep](nothing{})))
 	}
 	add(domain.ActivityBeginOrder, answer(s, domain.ActivityBeginOrder, func(in domain.BeginOrderInput) (domain.CertificateBegun, error) {
+		challenge := domain.HTTP01
+		if s.byDNS {
+			challenge = domain.DNS01
+		}
 		for _, id := range s.accounts {
 			if !slices.Contains(in.Tried, id) {
 				return domain.CertificateBegun{
-					AccountID: id, Account: id, Challenge: domain.HTTP01, SiteID: "site-1", Site: "demo", Deadlines: s.begun.Deadlines,
+					AccountID: id, Account: id, Challenge: challenge, SiteID: "site-1", Site: "demo", Deadlines: s.begun.Deadlines,
 				}, nil
 			}
 		}
