@@ -12,8 +12,7 @@ import (
 
 	"berth/domain"
 
-	"github.com/cloudflare/cloudflare-go/v6" // the official client, of which only parts are linked in
-	"github.com/cloudflare/cloudflare-go/v6/dns"
+	"github.com/cloudflare/cloudflare-go/v6/dns" // the official client
 	"github.com/cloudflare/cloudflare-go/v6/option"
 	"github.com/cloudflare/cloudflare-go/v6/zones"
 )
@@ -67,7 +66,6 @@ func (z *cloudflareZone) Publish(ctx context.Context, name string, records []dom
 	if same(have, records) {
 		return nil
 	}
-	batch := dns.RecordBatchParams{ZoneID: cloudflare.F(zone.ID)}
 	var posts []dns.RecordBatchParamsPostUnion
 	if len(marks) == 0 {
 		if len(have) > 0 {
@@ -78,7 +76,7 @@ func (z *cloudflareZone) Publish(ctx context.Context, name string, records []dom
 	var deletes []dns.RecordBatchParamsDelete
 	for i, r := range ours {
 		if !slices.Contains(records, have[i]) {
-			deletes = append(deletes, dns.RecordBatchParamsDelete{ID: cloudflare.F(r.ID)})
+			deletes = append(deletes, deletion(r))
 		}
 	}
 	for _, r := range records {
@@ -86,7 +84,7 @@ func (z *cloudflareZone) Publish(ctx context.Context, name string, records []dom
 			posts = append(posts, post(r.Name, r.Type, r.Value, addressTTL))
 		}
 	}
-	return z.batch(ctx, batch, deletes, posts)
+	return z.batch(ctx, zone.ID, deletes, posts)
 }
 
 // Withdraw implements Zone.
@@ -101,9 +99,9 @@ func (z *cloudflareZone) Withdraw(ctx context.Context, name string) error {
 	}
 	var deletes []dns.RecordBatchParamsDelete
 	for _, r := range append(ours, marks...) {
-		deletes = append(deletes, dns.RecordBatchParamsDelete{ID: cloudflare.F(r.ID)})
+		deletes = append(deletes, deletion(r))
 	}
-	return z.batch(ctx, dns.RecordBatchParams{ZoneID: cloudflare.F(zone.ID)}, deletes, nil)
+	return z.batch(ctx, zone.ID, deletes, nil)
 }
 
 // AddText implements Zone.
@@ -117,7 +115,7 @@ func (z *cloudflareZone) AddText(ctx context.Context, name, value string) error 
 		return err
 	}
 	posts := []dns.RecordBatchParamsPostUnion{post(name, "TXT", quoted(value), textTTL)}
-	return z.batch(ctx, dns.RecordBatchParams{ZoneID: cloudflare.F(zone.ID)}, nil, posts)
+	return z.batch(ctx, zone.ID, nil, posts)
 }
 
 // RemoveText implements Zone.
@@ -132,9 +130,9 @@ func (z *cloudflareZone) RemoveText(ctx context.Context, name, value string) err
 	}
 	var deletes []dns.RecordBatchParamsDelete
 	for _, r := range there {
-		deletes = append(deletes, dns.RecordBatchParamsDelete{ID: cloudflare.F(r.ID)})
+		deletes = append(deletes, deletion(r))
 	}
-	return z.batch(ctx, dns.RecordBatchParams{ZoneID: cloudflare.F(zone.ID)}, deletes, nil)
+	return z.batch(ctx, zone.ID, deletes, nil)
 }
 
 // Lacking implements Zone.
@@ -149,7 +147,9 @@ func (z *cloudflareZone) Lacking(ctx context.Context, name, value string) ([]str
 // zone finds the zone that the domain is in: its own, or the next one above it.
 func (z *cloudflareZone) zone(ctx context.Context) (zones.Zone, error) {
 	for name := z.name; strings.Contains(name, "."); _, name, _ = strings.Cut(name, ".") {
-		found, err := z.zones.List(ctx, zones.ZoneListParams{Name: cloudflare.F(name)})
+		var query zones.ZoneListParams
+		give(&query.Name.Value, &query.Name.Present, name)
+		found, err := z.zones.List(ctx, query)
 		if err != nil {
 			return zones.Zone{}, fault(err)
 		}
@@ -189,9 +189,11 @@ func (z *cloudflareZone) texts(ctx context.Context, zoneID, name, value string) 
 
 // list returns all records of a name.
 func (z *cloudflareZone) list(ctx context.Context, zoneID, name string) (all []dns.RecordResponse, err error) {
-	pages := z.records.ListAutoPaging(ctx, dns.RecordListParams{
-		ZoneID: cloudflare.F(zoneID), Name: cloudflare.F(dns.RecordListParamsName{Exact: cloudflare.F(name)}),
-	})
+	var query dns.RecordListParams
+	give(&query.ZoneID.Value, &query.ZoneID.Present, zoneID)
+	give(&query.Name.Value.Exact.Value, &query.Name.Value.Exact.Present, name)
+	query.Name.Present = true
+	pages := z.records.ListAutoPaging(ctx, query)
 	for pages.Next() {
 		all = append(all, pages.Current())
 	}
@@ -202,24 +204,38 @@ func (z *cloudflareZone) list(ctx context.Context, zoneID, name string) (all []d
 }
 
 func (z *cloudflareZone) batch(
-	ctx context.Context, batch dns.RecordBatchParams, deletes []dns.RecordBatchParamsDelete, posts []dns.RecordBatchParamsPostUnion,
+	ctx context.Context, zoneID string, deletes []dns.RecordBatchParamsDelete, posts []dns.RecordBatchParamsPostUnion,
 ) error {
+	var change dns.RecordBatchParams
+	give(&change.ZoneID.Value, &change.ZoneID.Present, zoneID)
 	if len(deletes) > 0 {
-		batch.Deletes = cloudflare.F(deletes)
+		give(&change.Deletes.Value, &change.Deletes.Present, deletes)
 	}
 	if len(posts) > 0 {
-		batch.Posts = cloudflare.F(posts)
+		give(&change.Posts.Value, &change.Posts.Present, posts)
 	}
-	_, err := z.records.Batch(ctx, batch)
+	_, err := z.records.Batch(ctx, change)
 	return fault(err)
 }
 
-func post(name, kind, content string, ttl dns.TTL) dns.RecordBatchParamsPostUnion {
-	return dns.RecordBatchParamsPost{
-		Name: cloudflare.F(name), Type: cloudflare.F(dns.RecordBatchParamsPostsType(kind)), Content: cloudflare.F(content),
-		TTL: cloudflare.F(ttl), Proxied: cloudflare.F(false), Comment: cloudflare.F("made by Berth"),
-	}
+func deletion(r dns.RecordResponse) (d dns.RecordBatchParamsDelete) {
+	give(&d.ID.Value, &d.ID.Present, r.ID)
+	return d
 }
+
+func post(name, kind, content string, ttl dns.TTL) dns.RecordBatchParamsPostUnion {
+	var p dns.RecordBatchParamsPost
+	give(&p.Name.Value, &p.Name.Present, name)
+	give(&p.Type.Value, &p.Type.Present, dns.RecordBatchParamsPostsType(kind))
+	give(&p.Content.Value, &p.Content.Present, content)
+	give(&p.TTL.Value, &p.TTL.Present, ttl)
+	give(&p.Proxied.Value, &p.Proxied.Present, false)
+	give(&p.Comment.Value, &p.Comment.Present, "made by Berth")
+	return p
+}
+
+// give sets a field of a request, as cloudflare.F does; the package that has F links every product of Cloudflare in, some 16 MB.
+func give[T any](value *T, present *bool, given T) { *value, *present = given, true }
 
 // quoted is a TXT value as the API wants it.
 func quoted(value string) string { return `"` + value + `"` }
