@@ -11,6 +11,7 @@ import (
 
 	"berth/app"
 	"berth/domain"
+	"berth/publicdns"
 	"berth/store"
 	"berth/store/storetest"
 )
@@ -64,6 +65,7 @@ func worldWith(t *testing.T, change func(*app.Config)) *world {
 	})
 	c := app.Config{
 		Store: w.db, Watcher: watcher, Workflows: w.flows, Proxmox: w.pve, Images: registry{}, CA: &http.Transport{}, Patience: 300 * time.Millisecond,
+		PublicDNS: publicdns.Network{HTTP: http.DefaultTransport},
 	}
 	change(&c)
 	w.App = app.New(c)

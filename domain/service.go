@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net"
 	"regexp"
 	"slices"
 	"strings"
@@ -169,7 +168,7 @@ func PublicName(s string) (string, error) {
 		return "", errors.New("must not have internationalised labels (xn--): they may look like another name")
 	case !ValidDomain(name) || !strings.Contains(name, "."):
 		return "", errors.New("must be a DNS name such as app.example.com")
-	case net.ParseIP(name) != nil:
+	case strings.Trim(name[strings.LastIndexByte(name, '.')+1:], "0123456789") == "": // no top-level domain is a number (RFC 3696, 2)
 		return "", errors.New("must be a DNS name, not an address")
 	}
 	return name, nil
