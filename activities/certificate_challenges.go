@@ -50,7 +50,7 @@ func (c *Certificates) Authorize(ctx context.Context, in domain.CertificateStep)
 // wanted is a challenge that the CA waits for.
 type wanted struct {
 	acme.Challenge
-	name, authorization string
+	name string
 }
 
 // pending returns the challenges of an open order that are not met. A name that the CA has given up is an error.
@@ -76,7 +76,7 @@ func (c *Certificates) pending(ctx context.Context, ca *acme.Client, one domain.
 		if i < 0 {
 			return nil, domain.Errorf(domain.Permanent, "the CA offers no %s challenge for %s", one.Challenge, a.Name)
 		}
-		all = append(all, wanted{a.Challenges[i], a.Name, url})
+		all = append(all, wanted{a.Challenges[i], a.Name})
 	}
 	return all, nil
 }

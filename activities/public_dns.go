@@ -40,15 +40,15 @@ func (z Zones) open(ctx context.Context, domainID string) (publicdns.Zone, error
 // PublicDNS leads public names to the edges of their sites, by records in zones that Berth may change. What it writes is in SQL before it
 // is written.
 type PublicDNS struct {
-	Store  *store.Store
-	Zones  Zones
+	Zones
+
 	Now    func() time.Time
 	Logger *slog.Logger
 }
 
 // PublishNames sees to it that every name that a container is published under has its records.
 func (p *PublicDNS) PublishNames(ctx context.Context, in domain.OperationInput) (none struct{}, err error) {
-	wanted, known, err := p.names(ctx, in.ContainerID)
+	wanted, known, err := publicNames(ctx, p.Store, in.ContainerID)
 	if err != nil {
 		return none, err
 	}
@@ -68,7 +68,7 @@ func (p *PublicDNS) PublishNames(ctx context.Context, in domain.OperationInput) 
 
 // WithdrawNames takes away the records of names that a container is no longer published under.
 func (p *PublicDNS) WithdrawNames(ctx context.Context, in domain.OperationInput) (none struct{}, err error) {
-	wanted, known, err := p.names(ctx, in.ContainerID)
+	wanted, known, err := publicNames(ctx, p.Store, in.ContainerID)
 	if err != nil {
 		return none, err
 	}
@@ -86,12 +86,14 @@ func (p *PublicDNS) WithdrawNames(ctx context.Context, in domain.OperationInput)
 	return none, nil
 }
 
-// names returns the names of a container, or of all, that are to have records, and those that have some or are being given some.
-func (p *PublicDNS) names(ctx context.Context, containerID string) (wanted []domain.PublishedName, known map[string]domain.PublishedName, err error) {
-	if wanted, err = p.Store.WantedNames(ctx, containerID); err != nil {
+// publicNames returns the names of a container, or of all, that are to have records, and those that have some or are being given some.
+func publicNames(
+	ctx context.Context, db *store.Store, containerID string,
+) (wanted []domain.PublishedName, known map[string]domain.PublishedName, err error) {
+	if wanted, err = db.WantedNames(ctx, containerID); err != nil {
 		return nil, nil, err
 	}
-	kept, err := p.Store.PublishedNames(ctx, containerID)
+	kept, err := db.PublishedNames(ctx, containerID)
 	known = make(map[string]domain.PublishedName, len(kept))
 	for _, name := range kept {
 		known[name.Name] = name
@@ -112,7 +114,7 @@ func (p *PublicDNS) publish(ctx context.Context, name, before domain.PublishedNa
 			return err
 		}
 	}
-	zone, err := p.Zones.open(ctx, name.DomainID)
+	zone, err := p.open(ctx, name.DomainID)
 	if err == nil {
 		err = zone.Publish(ctx, name.Name, name.Records)
 	}
@@ -127,8 +129,11 @@ func (p *PublicDNS) publish(ctx context.Context, name, before domain.PublishedNa
 // withdraw takes the records of a name away. In a zone that Berth may not change any more they are left.
 func (p *PublicDNS) withdraw(ctx context.Context, name domain.PublishedName) error {
 	d, err := p.Store.ExternalDomain(ctx, name.DomainID)
-	if err == nil && d.DNS.Writes() {
-		zone, err := p.Zones.open(ctx, name.DomainID)
+	if err != nil && !domain.Is(err, domain.NotFound) {
+		return err
+	}
+	if d.DNS.Writes() {
+		zone, err := p.open(ctx, d.ID)
 		if err == nil {
 			err = zone.Withdraw(ctx, name.Name)
 		}
@@ -136,8 +141,6 @@ func (p *PublicDNS) withdraw(ctx context.Context, name domain.PublishedName) err
 			name.Records, name.Message, name.TriedAt, name.CheckedAt = nil, domain.Words(err), p.Now(), time.Time{}
 			return errors.Join(err, p.Store.PutPublishedName(context.WithoutCancel(ctx), name))
 		}
-	} else if err != nil && !domain.Is(err, domain.NotFound) {
-		return err
 	}
 	return p.Store.DropPublishedName(ctx, name)
 }
@@ -159,7 +162,7 @@ const (
 
 // names writes records that names lack, takes away those that they have no longer, and looks now and then whether they are still there.
 func (p *pass) names(ctx context.Context) error {
-	wanted, known, err := p.Names.names(ctx, "")
+	wanted, known, err := publicNames(ctx, p.Store, "")
 	if err != nil {
 		return err
 	}

@@ -68,9 +68,14 @@ func (r *Records) Begin(ctx context.Context, in domain.OperationInput) (domain.B
 		}
 		services, err := tx.Services(ctx, c.ID)
 		begun.Services = len(services)
-		if err == nil {
-			begun.Names, err = publicNames(ctx, tx, c.ID)
+		if err != nil {
+			return err
 		}
+		wanted, known, err := publicNames(ctx, tx, c.ID)
+		for _, name := range wanted {
+			known[name.Name] = name
+		}
+		begun.Names = len(known)
 		if err != nil || in.Kind != domain.OpProvision && in.Kind != domain.OpExpose {
 			return err
 		}
@@ -78,20 +83,6 @@ func (r *Records) Begin(ctx context.Context, in domain.OperationInput) (domain.B
 		return err
 	})
 	return begun, err
-}
-
-// publicNames counts the names of a container that are to have public records, or have some.
-func publicNames(ctx context.Context, tx *store.Store, containerID string) (int, error) {
-	wanted, err := tx.WantedNames(ctx, containerID)
-	if err != nil {
-		return 0, err
-	}
-	have, err := tx.PublishedNames(ctx, containerID)
-	all := map[string]bool{}
-	for _, name := range append(wanted, have...) {
-		all[name.Name] = true
-	}
-	return len(all), err
 }
 
 // certificates are those that names of a container wait for and that can be ordered now.

@@ -60,7 +60,7 @@ func newWorld(t *testing.T) *world {
 	logger := slog.New(slog.DiscardHandler)
 	clients := &activities.Clients{Store: w.store, New: w.newClient}
 	zones := activities.Zones{Store: w.store, Network: publicdns.Network{HTTP: http.DefaultTransport}}
-	names := &activities.PublicDNS{Store: w.store, Zones: zones, Now: w.later, Logger: logger}
+	names := &activities.PublicDNS{Zones: zones, Now: w.later, Logger: logger}
 	w.set = activities.Set{
 		Records: &activities.Records{Store: w.store, Deadlines: domain.DefaultDeadlines(), Now: time.Now, Logger: logger},
 		Network: &activities.Network{Store: w.store, Changed: w.starter.NetworkChanged, Poll: poll, Logger: logger},

@@ -88,14 +88,9 @@ func (s *ExternalDomains) Create(
 	return made, nil
 }
 
-// provider checks who is said to answer for the zone of a domain, and asks them whether they let Berth change it. A secret that is not
-// given is the one from before, if it is not to go to somebody else.
+// provider checks who is said to answer for the zone of a domain, and asks them whether they let Berth change it.
 func (s *ExternalDomains) provider(ctx context.Context, name string, given, before domain.DNSProvider) (domain.DNSProvider, error) {
-	p, _ := domain.CleanDNSProvider(given, true)
-	if p.Secret == "" && p.Kind == before.Kind && p.Server == before.Server {
-		given.Secret = before.Secret
-	}
-	p, bad := domain.CleanDNSProvider(given, false)
+	p, bad := domain.CleanDNSProvider(given, before)
 	if len(bad) > 0 || !p.Writes() {
 		return p, domain.InvalidFields("the external domain", bad)
 	}

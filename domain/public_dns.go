@@ -44,9 +44,9 @@ func TSIGAlgorithms() []string {
 	return []string{"hmac-sha224", DefaultTSIGAlgorithm, "hmac-sha384", "hmac-sha512"}
 }
 
-// CleanDNSProvider brings what a person gave into the one form that is kept, and returns every field that breaks a rule. kept says that
-// the secret may be left out, because one is known.
-func CleanDNSProvider(p DNSProvider, kept bool) (DNSProvider, []FieldError) {
+// CleanDNSProvider brings what a person gave into the one form that is kept, and returns every field that breaks a rule. A secret that is
+// left out is the one from before, if it is not to go to somebody else.
+func CleanDNSProvider(p, before DNSProvider) (DNSProvider, []FieldError) {
 	var bad []FieldError
 	fail := func(field, rule string, args ...any) {
 		bad = append(bad, FieldError{"dns." + field, fmt.Sprintf(rule, args...)})
@@ -57,6 +57,12 @@ func CleanDNSProvider(p DNSProvider, kept bool) (DNSProvider, []FieldError) {
 		}
 	}
 	p.Kind = cmp.Or(p.Kind, DNSManual)
+	if _, _, err := net.SplitHostPort(p.Server); p.Kind == DNSRFC2136 && err != nil && p.Server != "" {
+		p.Server = net.JoinHostPort(strings.Trim(p.Server, "[]"), "53")
+	}
+	if p.Secret == "" && p.Writes() && p.Kind == before.Kind && p.Server == before.Server {
+		p.Secret = before.Secret
+	}
 	switch p.Kind {
 	case DNSManual:
 		only("server", p.Server, "cloudflare and rfc2136")
@@ -66,15 +72,12 @@ func CleanDNSProvider(p DNSProvider, kept bool) (DNSProvider, []FieldError) {
 		if p.Server != "" && (err != nil || !httpsOrLoopback(u) || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
 			fail("server", "must be the https URL of the API, or empty for Cloudflare's own")
 		}
-		if p.Secret == "" && !kept {
+		if p.Secret == "" {
 			fail("secret", "must be an API token with Zone:Read and DNS:Edit for the zone")
 		} else if strings.ContainsFunc(p.Secret.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
 			fail("secret", "must be an API token: printable ASCII without spaces")
 		}
 	case DNSRFC2136:
-		if _, _, err := net.SplitHostPort(p.Server); err != nil && p.Server != "" {
-			p.Server = net.JoinHostPort(strings.Trim(p.Server, "[]"), "53")
-		}
 		host, port, err := net.SplitHostPort(p.Server)
 		if n, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil || n == 0 || host == "" || strings.ContainsAny(host, "/ ") {
 			fail("server", "must be host or host:port of the zone's primary name server")
@@ -88,7 +91,7 @@ func CleanDNSProvider(p DNSProvider, kept bool) (DNSProvider, []FieldError) {
 			fail("keyAlgorithm", "must be one of %s", strings.Join(TSIGAlgorithms(), ", "))
 		}
 		raw, err := base64.StdEncoding.DecodeString(p.Secret.Reveal())
-		if err != nil || len(raw) == 0 && !kept {
+		if err != nil || len(raw) == 0 {
 			fail("secret", "must be the TSIG key in base64, as the name server's configuration has it")
 		}
 	default:

@@ -16,30 +16,30 @@ func TestCleanDNSProvider(t *testing.T) {
 		return p
 	}
 	for name, c := range map[string]struct {
-		p    domain.DNSProvider
-		kept bool
-		want string // fields that are refused
+		p      domain.DNSProvider
+		before domain.DNSProvider
+		want   string // fields that are refused
 	}{
-		"nothing":                      {domain.DNSProvider{}, false, ""},
-		"manual with a secret":         {domain.DNSProvider{Kind: domain.DNSManual, Secret: "x"}, false, "dns.secret"},
-		"unknown":                      {domain.DNSProvider{Kind: "route53"}, false, "dns.provider"},
-		"cloudflare":                   {domain.DNSProvider{Kind: domain.DNSCloudflare, Secret: "token"}, false, ""},
-		"cloudflare without a token":   {domain.DNSProvider{Kind: domain.DNSCloudflare}, false, "dns.secret"},
-		"cloudflare keeps its token":   {domain.DNSProvider{Kind: domain.DNSCloudflare}, true, ""},
-		"cloudflare in the clear":      {domain.DNSProvider{Kind: domain.DNSCloudflare, Server: "http://api.example.com", Secret: "token"}, false, "dns.server"},
-		"cloudflare on loopback":       {domain.DNSProvider{Kind: domain.DNSCloudflare, Server: "http://127.0.0.1:1", Secret: "token"}, false, ""},
-		"cloudflare with a TSIG key":   {domain.DNSProvider{Kind: domain.DNSCloudflare, KeyName: "k", Secret: "token"}, false, "dns.keyName"},
-		"token that breaks the header": {domain.DNSProvider{Kind: domain.DNSCloudflare, Secret: "to\r\nken"}, false, "dns.secret"},
-		"rfc2136":                      {rfc2136(func(*domain.DNSProvider) {}), false, ""},
-		"no server":                    {rfc2136(func(p *domain.DNSProvider) { p.Server = "" }), false, "dns.server"},
-		"port 0":                       {rfc2136(func(p *domain.DNSProvider) { p.Server = "ns:0" }), false, "dns.server"},
-		"no port":                      {rfc2136(func(p *domain.DNSProvider) { p.Server = "ns1.example.com" }), false, ""},
-		"IPv6 without port":            {rfc2136(func(p *domain.DNSProvider) { p.Server = "2001:db8::1" }), false, ""},
-		"no key":                       {rfc2136(func(p *domain.DNSProvider) { p.KeyName = "" }), false, "dns.keyName"},
-		"weak algorithm":               {rfc2136(func(p *domain.DNSProvider) { p.KeyAlgorithm = "hmac-md5" }), false, "dns.keyAlgorithm"},
-		"secret that is no base64":     {rfc2136(func(p *domain.DNSProvider) { p.Secret = "!" }), false, "dns.secret"},
+		"nothing":                      {domain.DNSProvider{}, domain.DNSProvider{}, ""},
+		"manual with a secret":         {domain.DNSProvider{Kind: domain.DNSManual, Secret: "x"}, domain.DNSProvider{}, "dns.secret"},
+		"unknown":                      {domain.DNSProvider{Kind: "route53"}, domain.DNSProvider{}, "dns.provider"},
+		"cloudflare":                   {domain.DNSProvider{Kind: domain.DNSCloudflare, Secret: "token"}, domain.DNSProvider{}, ""},
+		"cloudflare without a token":   {domain.DNSProvider{Kind: domain.DNSCloudflare}, domain.DNSProvider{}, "dns.secret"},
+		"cloudflare keeps its token":   {domain.DNSProvider{Kind: domain.DNSCloudflare}, domain.DNSProvider{Kind: domain.DNSCloudflare, Secret: "token"}, ""},
+		"cloudflare in the clear":      {domain.DNSProvider{Kind: domain.DNSCloudflare, Server: "http://api.example.com", Secret: "token"}, domain.DNSProvider{}, "dns.server"},
+		"cloudflare on loopback":       {domain.DNSProvider{Kind: domain.DNSCloudflare, Server: "http://127.0.0.1:1", Secret: "token"}, domain.DNSProvider{}, ""},
+		"cloudflare with a TSIG key":   {domain.DNSProvider{Kind: domain.DNSCloudflare, KeyName: "k", Secret: "token"}, domain.DNSProvider{}, "dns.keyName"},
+		"token that breaks the header": {domain.DNSProvider{Kind: domain.DNSCloudflare, Secret: "to\r\nken"}, domain.DNSProvider{}, "dns.secret"},
+		"rfc2136":                      {rfc2136(func(*domain.DNSProvider) {}), domain.DNSProvider{}, ""},
+		"no server":                    {rfc2136(func(p *domain.DNSProvider) { p.Server = "" }), domain.DNSProvider{}, "dns.server"},
+		"port 0":                       {rfc2136(func(p *domain.DNSProvider) { p.Server = "ns:0" }), domain.DNSProvider{}, "dns.server"},
+		"no port":                      {rfc2136(func(p *domain.DNSProvider) { p.Server = "ns1.example.com" }), domain.DNSProvider{}, ""},
+		"IPv6 without port":            {rfc2136(func(p *domain.DNSProvider) { p.Server = "2001:db8::1" }), domain.DNSProvider{}, ""},
+		"no key":                       {rfc2136(func(p *domain.DNSProvider) { p.KeyName = "" }), domain.DNSProvider{}, "dns.keyName"},
+		"weak algorithm":               {rfc2136(func(p *domain.DNSProvider) { p.KeyAlgorithm = "hmac-md5" }), domain.DNSProvider{}, "dns.keyAlgorithm"},
+		"secret that is no base64":     {rfc2136(func(p *domain.DNSProvider) { p.Secret = "!" }), domain.DNSProvider{}, "dns.secret"},
 	} {
-		got, bad := domain.CleanDNSProvider(c.p, c.kept)
+		got, bad := domain.CleanDNSProvider(c.p, c.before)
 		var fields []string
 		for _, b := range bad {
 			fields = append(fields, b.Field)

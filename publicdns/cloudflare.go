@@ -73,10 +73,10 @@ func (z *cloudflareZone) Publish(ctx context.Context, name string, records []dom
 		}
 		posts = append(posts, post(ownerName(name), "TXT", quoted(ownerValue(z.owner)), textTTL))
 	}
-	var deletes []dns.RecordBatchParamsDelete
+	var stale []dns.RecordResponse
 	for i, r := range ours {
 		if !slices.Contains(records, have[i]) {
-			deletes = append(deletes, deletion(r))
+			stale = append(stale, r)
 		}
 	}
 	for _, r := range records {
@@ -84,7 +84,7 @@ func (z *cloudflareZone) Publish(ctx context.Context, name string, records []dom
 			posts = append(posts, post(r.Name, r.Type, r.Value, addressTTL))
 		}
 	}
-	return z.batch(ctx, zone.ID, deletes, posts)
+	return z.batch(ctx, zone.ID, stale, posts)
 }
 
 // Withdraw implements Zone.
@@ -97,11 +97,7 @@ func (z *cloudflareZone) Withdraw(ctx context.Context, name string) error {
 	if err != nil || len(marks) == 0 {
 		return err
 	}
-	var deletes []dns.RecordBatchParamsDelete
-	for _, r := range append(ours, marks...) {
-		deletes = append(deletes, deletion(r))
-	}
-	return z.batch(ctx, zone.ID, deletes, nil)
+	return z.batch(ctx, zone.ID, append(ours, marks...), nil)
 }
 
 // AddText implements Zone.
@@ -128,11 +124,7 @@ func (z *cloudflareZone) RemoveText(ctx context.Context, name, value string) err
 	if err != nil || len(there) == 0 {
 		return err
 	}
-	var deletes []dns.RecordBatchParamsDelete
-	for _, r := range there {
-		deletes = append(deletes, deletion(r))
-	}
-	return z.batch(ctx, zone.ID, deletes, nil)
+	return z.batch(ctx, zone.ID, there, nil)
 }
 
 // Lacking implements Zone.
@@ -203,12 +195,17 @@ func (z *cloudflareZone) list(ctx context.Context, zoneID, name string) (all []d
 	return all, nil
 }
 
+// batch removes and adds records, all or none.
 func (z *cloudflareZone) batch(
-	ctx context.Context, zoneID string, deletes []dns.RecordBatchParamsDelete, posts []dns.RecordBatchParamsPostUnion,
+	ctx context.Context, zoneID string, remove []dns.RecordResponse, posts []dns.RecordBatchParamsPostUnion,
 ) error {
 	var change dns.RecordBatchParams
 	give(&change.ZoneID.Value, &change.ZoneID.Present, zoneID)
-	if len(deletes) > 0 {
+	if len(remove) > 0 {
+		deletes := make([]dns.RecordBatchParamsDelete, len(remove))
+		for i, r := range remove {
+			give(&deletes[i].ID.Value, &deletes[i].ID.Present, r.ID)
+		}
 		give(&change.Deletes.Value, &change.Deletes.Present, deletes)
 	}
 	if len(posts) > 0 {
@@ -216,11 +213,6 @@ func (z *cloudflareZone) batch(
 	}
 	_, err := z.records.Batch(ctx, change)
 	return fault(err)
-}
-
-func deletion(r dns.RecordResponse) (d dns.RecordBatchParamsDelete) {
-	give(&d.ID.Value, &d.ID.Present, r.ID)
-	return d
 }
 
 func post(name, kind, content string, ttl dns.TTL) dns.RecordBatchParamsPostUnion {

@@ -174,15 +174,11 @@ func (s *Store) missingCertificates(ctx context.Context, containerID string) (mi
 	if err != nil || len(rows) == 0 {
 		return nil, nil, err
 	}
-	domains, err := All(func(p Page) ([]domain.ExternalDomain, string, error) { return s.ExternalDomains(ctx, p) })
+	domains, have, err := s.covered(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := All(func(p Page) ([]domain.Certificate, string, error) { return s.Certificates(ctx, p) })
-	if err != nil {
-		return nil, nil, err
-	}
-	have, seen := domain.ByName(all), map[string]bool{}
+	seen := map[string]bool{}
 	for _, r := range rows {
 		covering := have.Covering(r.Spec.Host)
 		wanted, ok := domain.CertificateWanted(covering, domains, r.Spec.Host, r.SiteID, s.now())
@@ -200,6 +196,15 @@ func (s *Store) missingCertificates(ctx context.Context, containerID string) (mi
 	return missing, waiting, nil
 }
 
+// covered returns the external domains, and all certificates by the names that they are valid for.
+func (s *Store) covered(ctx context.Context) (domains []domain.ExternalDomain, have domain.CertificatesByName, err error) {
+	if domains, err = All(func(p Page) ([]domain.ExternalDomain, string, error) { return s.ExternalDomains(ctx, p) }); err != nil {
+		return nil, nil, err
+	}
+	all, err := All(func(p Page) ([]domain.Certificate, string, error) { return s.Certificates(ctx, p) })
+	return domains, domain.ByName(all), err
+}
+
 // CertificateUsed reports whether a service is published under a name that a certificate was ordered for at its site, and needs it: a
 // wildcard takes the place of those for single names.
 func (s *Store) CertificateUsed(ctx context.Context, c domain.Certificate) (bool, error) {
@@ -211,12 +216,7 @@ func (s *Store) CertificateUsed(ctx context.Context, c domain.Certificate) (bool
 	if err != nil || len(rows) == 0 {
 		return false, err
 	}
-	domains, err := All(func(p Page) ([]domain.ExternalDomain, string, error) { return s.ExternalDomains(ctx, p) })
-	if err != nil {
-		return false, err
-	}
-	all, err := All(func(p Page) ([]domain.Certificate, string, error) { return s.Certificates(ctx, p) })
-	have := domain.ByName(all)
+	domains, have, err := s.covered(ctx)
 	return slices.ContainsFunc(rows, func(r serviceRow) bool {
 		return domain.CertificateNeeded(c, have.Covering(r.Spec.Host), domains, r.Spec.Host)
 	}), err

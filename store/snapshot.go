@@ -79,15 +79,10 @@ func (s *Store) snapServices(ctx context.Context, snap *domain.Snapshot) error {
 	if err != nil || len(rows) == 0 {
 		return err
 	}
-	domains, err := All(func(p Page) ([]domain.ExternalDomain, string, error) { return s.ExternalDomains(ctx, p) })
+	domains, have, err := s.covered(ctx)
 	if err != nil {
 		return err
 	}
-	certificates, err := All(func(p Page) ([]domain.Certificate, string, error) { return s.Certificates(ctx, p) })
-	if err != nil {
-		return err
-	}
-	byName := domain.ByName(certificates)
 	hostnames := make(map[string]string, len(snap.Hosts))
 	for _, h := range snap.Hosts {
 		hostnames[h.ID] = h.Hostname
@@ -101,7 +96,7 @@ func (s *Store) snapServices(ctx context.Context, snap *domain.Snapshot) error {
 		v := domain.ServedService{ID: r.ID, Hostname: hostname, ServiceSpec: r.Spec}
 		if r.Spec.Host != "" {
 			v.AuthServer = domain.DomainOf(domains, r.Spec.Host).AuthServer
-			v.Certificate = domain.CertificateFor(byName.Covering(r.Spec.Host), domains, r.Spec.Host, snap.SiteID, s.now()).ID
+			v.Certificate = domain.CertificateFor(have.Covering(r.Spec.Host), domains, r.Spec.Host, snap.SiteID, s.now()).ID
 			used[v.Certificate] = true
 		}
 		snap.Services = append(snap.Services, v)

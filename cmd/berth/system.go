@@ -94,10 +94,10 @@ func openSystem(ctx context.Context, cfg config.Config, logger *slog.Logger) (*s
 	}
 	s.flows = app.NewTemporal(s.temporal)
 	s.clients = &activities.Clients{Store: st, New: func(c domain.Cluster) (*proxmox.Client, error) { return proxmoxClient(c, logger, s.called) }}
-	s.images = oci.Registry{Transport: guarded.Dialer{Allow: cfg.DialAllow}.Transport(), Logins: st}
+	s.images = oci.Registry{Transport: s.dialer().Transport(), Logins: st}
 	s.app = app.New(app.Config{
 		Store: st, Watcher: s.watcher, Workflows: s.flows, Images: s.images, Logger: logger,
-		CA: guarded.Dialer{Allow: cfg.DialAllow}.Transport(), PublicDNS: s.publicDNS(),
+		CA: s.dialer().Transport(), PublicDNS: s.publicDNS(),
 		Proxmox: &inspector{observer: s.observer(), logger: logger, called: s.called},
 	})
 	return s, nil
@@ -136,9 +136,12 @@ func challengeClient() *http.Client {
 	return c
 }
 
+// dialer is how addresses are reached that somebody gave.
+func (s *system) dialer() guarded.Dialer { return guarded.Dialer{Allow: s.cfg.DialAllow} }
+
 // publicDNS is how DNS providers are reached.
 func (s *system) publicDNS() publicdns.Network {
-	d := guarded.Dialer{Allow: s.cfg.DialAllow}
+	d := s.dialer()
 	return publicdns.Network{HTTP: d.Transport(), Dial: d.DialContext}
 }
 
@@ -148,7 +151,7 @@ const debounce = 50 * time.Millisecond
 // activities returns everything that a worker runs.
 func (s *system) activities() activities.Set {
 	zones := activities.Zones{Store: s.store, Network: s.publicDNS()}
-	names := &activities.PublicDNS{Store: s.store, Zones: zones, Now: time.Now, Logger: s.logger}
+	names := &activities.PublicDNS{Zones: zones, Now: time.Now, Logger: s.logger}
 	return activities.Set{
 		Records: &activities.Records{
 			Store: s.store, Deadlines: domain.DefaultDeadlines().Scale(s.cfg.DeadlineScale), Debounce: debounce, Now: time.Now, Logger: s.logger,
@@ -157,7 +160,7 @@ func (s *system) activities() activities.Set {
 		Network: &activities.Network{Store: s.store, Changed: s.flows.NetworkChanged, Poll: guestPoll, Logger: s.logger},
 		Proxmox: &activities.Proxmox{Store: s.store, Clients: s.clients, Images: s.images, Poll: guestPoll, Now: time.Now, Logger: s.logger},
 		Certificates: &activities.Certificates{
-			Store: s.store, CA: guarded.Dialer{Allow: s.cfg.DialAllow}.Transport(), Edges: challengeClient(), Zones: zones,
+			Store: s.store, CA: s.dialer().Transport(), Edges: challengeClient(), Zones: zones,
 			Changed: s.flows.NetworkChanged, Deadlines: domain.DefaultDeadlines().Scale(s.cfg.DeadlineScale), Poll: certificatePoll,
 			Now: time.Now, Logger: s.logger,
 		},
